@@ -1,0 +1,336 @@
+/*
+ * test_match: who gets what. A case is one line; to add one, add a line.
+ *
+ * agents     name:skills:idle since:state ...   name a letter; skills letter and level, "-" none: x5y3;
+ *            state: ready, not_ready, acw (after-call work), out (logged out), gone (desk lost), busy, offered, removed
+ * callbacks  number:needs:priority:promise[:tried] ...   numbers from 1 in order; tried who@when,...;
+ *            instead of needs "-": none
+ * queue      strategy/needs/cool-down: one, or ring and how many at most
+ * expect     number>agent+agent ... in the order of the matches; then, if one is kept back by a cool-down
+ *            or until it is due, next=when
+ *
+ * It is 100 o'clock; all times are in seconds.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "core/match.h"
+#include "core/projection_impl.h"
+#include "world.h"
+
+#define NOW 100
+
+/* clang-format off */
+static const struct {
+	const char *name, *agents, *callbacks, *queue, *expect;
+} cases[] = {
+	{ "nobody there", "", "1:-:0:50", "one/-/20", "" },
+	{ "nothing due", "a:-:10:ready", "", "one/-/20", "" },
+	{ "one and one", "a:-:10:ready", "1:-:0:50", "one/-/20", "1>a" },
+	{ "longest idle first", "a:-:30:ready b:-:10:ready c:-:20:ready", "1:-:0:50 2:-:0:51 3:-:0:52", "one/-/20", "1>b 2>c 3>a" },
+	{ "idle since the same moment: by id", "c:-:10:ready a:-:10:ready b:-:10:ready", "1:-:0:50 2:-:0:50", "one/-/20", "1>a 2>b" },
+	{ "the earlier promise first", "a:-:10:ready", "1:-:0:60 2:-:0:50", "one/-/20", "2>a" },
+	{ "priority before promise", "a:-:10:ready", "1:-:0:50 2:-:1:60", "one/-/20", "2>a" },
+	{ "a negative priority comes last", "a:-:10:ready", "1:-:-5:50 2:-:0:60", "one/-/20", "2>a" },
+	{ "the same promise: by id", "a:-:10:ready b:-:11:ready", "1:-:0:50 2:-:0:50", "one/-/20", "1>a 2>b" },
+	{ "order holds over classes", "a:x9y9:10:ready b:x9y9:11:ready", "1:x1:0:60 2:y1:0:50 3:x1:1:90", "one/-/20", "3>a 2>b" },
+
+	{ "the level is reached", "a:x3:10:ready", "1:x3:0:50", "one/-/20", "1>a" },
+	{ "the level is not reached", "a:x2:10:ready", "1:x3:0:50", "one/-/20", "" },
+	{ "the skill is missing", "a:y9:10:ready", "1:x1:0:50", "one/-/20", "" },
+	{ "all skills are needed", "a:x5:10:ready b:x5y5:20:ready", "1:x5y5:0:50", "one/-/20", "1>b" },
+	{ "the queue's needs count too", "a:x5:10:ready b:x5y2:20:ready", "1:x5:0:50", "one/y2/20", "1>b" },
+	{ "the higher of both needs counts", "a:x3:10:ready b:x4:20:ready", "1:x2:0:50", "one/x4/20", "1>b" },
+	{ "who can do more is not spared", "a:x5y5:10:ready b:x5:20:ready", "1:x1:0:50 2:y1:0:51", "one/-/20", "1>a" },
+	{ "a class nobody can take hides nobody", "a:x1:10:ready", "1:y9:9:50 2:y9:9:51 3:x1:0:90", "one/-/20", "3>a" },
+
+	{ "not ready", "a:-:10:not_ready", "1:-:0:50", "one/-/20", "" },
+	{ "in after-call work", "a:-:10:acw", "1:-:0:50", "one/-/20", "" },
+	{ "logged out", "a:-:10:out", "1:-:0:50", "one/-/20", "" },
+	{ "his desk is gone", "a:-:10:gone", "1:-:0:50", "one/-/20", "" },
+	{ "he is busy", "a:-:10:busy b:-:20:ready", "1:-:0:50", "one/-/20", "1>b" },
+	{ "he is offered another", "a:-:10:offered b:-:20:ready", "1:-:0:50", "one/-/20", "1>b" },
+	{ "he was removed", "a:-:10:removed", "1:-:0:50", "one/-/20", "" },
+
+	{ "who rejected comes after all others", "a:-:10:ready b:-:20:ready", "1:-:0:50:a@99", "one/-/20", "1>b" },
+	{ "not again before the cool-down", "a:-:10:ready b:-:20:busy", "1:-:0:50:a@90", "one/-/20", "next=110" },
+	{ "again after the cool-down", "a:-:10:ready b:-:20:busy", "1:-:0:50:a@80", "one/-/20", "1>a" },
+	{ "after the cool-down like any other", "a:-:10:ready b:-:20:ready", "1:-:0:50:a@70", "one/-/20", "1>a" },
+	{ "no cool-down", "a:-:10:ready b:-:20:busy", "1:-:0:50:a@100", "one/-/0", "1>a" },
+	{ "a cooling one holds nobody up", "a:-:10:ready b:-:20:busy", "1:-:9:50:a@90 2:-:9:51:a@95 3:-:0:52", "one/-/20", "3>a" },
+	{ "the first cool-down that ends", "a:-:10:ready b:-:20:ready c:-:5:busy", "1:-:0:50:a@95,b@91", "one/-/20", "next=111" },
+	{ "only of who is available", "a:-:10:ready b:-:20:busy c:-:5:busy", "1:-:0:50:b@85,a@95", "one/-/20", "next=115" },
+	{ "two cooling ones, one agent each", "a:-:10:ready b:-:20:ready", "1:-:0:50:a@95 2:-:0:51:b@95", "one/-/20", "1>b 2>a" },
+
+	{ "everybody was tried: the longest ago", "a:-:10:ready b:-:20:ready", "1:-:0:50:b@98,a@99", "one/-/20", "1>b" },
+	{ "everybody, all at once: by id", "b:-:10:ready a:-:20:ready", "1:-:0:50:b@99,a@99", "one/-/20", "1>a" },
+	{ "alone he is everybody", "a:-:10:ready", "1:-:0:50:a@99", "one/-/20", "1>a" },
+	{ "who is not ready does not count", "a:-:10:ready b:-:20:not_ready", "1:-:0:50:a@99", "one/-/20", "1>a" },
+	{ "who is logged out does not count", "a:-:10:ready b:-:20:out c:-:20:gone", "1:-:0:50:a@99", "one/-/20", "1>a" },
+	{ "who was removed does not count", "a:-:10:ready b:-:20:removed", "1:-:0:50:a@99", "one/-/20", "1>a" },
+	{ "who is in after-call work counts", "a:-:10:ready b:-:20:acw", "1:-:0:50:a@99", "one/-/20", "next=119" },
+	{ "who is offered another counts", "a:-:10:ready b:-:20:offered", "1:-:0:50:a@99", "one/-/20", "next=119" },
+	{ "who lacks the skill does not count", "a:x1:10:ready b:-:20:busy", "1:x1:0:50:a@99", "one/-/20", "1>a" },
+	{ "everybody, but the longest ago is busy", "a:-:10:ready b:-:20:busy", "1:-:0:50:b@97,a@99", "one/-/20", "1>a" },
+	{ "one who cooled goes before everybody", "a:-:10:ready b:-:5:ready", "1:-:0:50:b@99,a@70", "one/-/20", "1>a" },
+	{ "who was tried and is no more", "a:-:10:ready", "1:-:0:50:z@99", "one/-/20", "1>a" },
+
+	{ "ring_all: all at once, by idle", "a:-:30:ready b:-:10:ready c:-:20:ready", "1:-:0:50", "ring9/-/20", "1>b+c+a" },
+	{ "ring_all: at most ring_max", "a:-:30:ready b:-:10:ready c:-:20:ready", "1:-:0:50 2:-:0:51", "ring2/-/20", "1>b+c 2>a" },
+	{ "ring_all: only who is able", "a:x1:30:ready b:-:10:ready c:x2:20:ready", "1:x1:0:50", "ring9/-/20", "1>c+a" },
+	{ "ring_all: not who was tried", "a:-:30:ready b:-:10:ready c:-:20:ready", "1:-:0:50:b@99", "ring9/-/20", "1>c+a" },
+	{ "ring_all: everybody was tried", "a:-:30:ready b:-:10:ready c:-:20:ready", "1:-:0:50:b@99,a@97,c@98", "ring2/-/20", "1>a+c" },
+	{ "ring_all: cooling", "a:-:30:ready b:-:10:busy", "1:-:0:50:a@99", "ring9/-/20", "next=119" },
+	{ "ring_all: one", "a:-:30:ready b:-:10:ready", "1:-:0:50", "ring1/-/20", "1>b" },
+};
+/* clang-format on */
+
+/* "x5y3" to world's "1:5,2:3". */
+static void
+skills(const char *text, char out[64])
+{
+	int at = 0;
+
+	out[0] = '\0';
+	for (; text[0] >= 'a' && text[0] <= 'z'; text += 2)
+		at += snprintf(out + at, (size_t)(64 - at), "%s%d:%c", at > 0 ? "," : "",
+		    text[0] - 'a' + 1, text[1]);
+}
+
+static void
+make_queue(struct world *w, const char *text)
+{
+	char strategy[16], needs[16], out[64];
+	int cooldown;
+
+	assert_int_equal(sscanf(text, "%15[^/]/%15[^/]/%d", strategy, needs, &cooldown), 3);
+	skills(needs, out);
+	if (strncmp(strategy, "ring", 4) == 0)
+		world_queue(w, 1, out, "ring_all", atoi(strategy + 4), cooldown);
+	else
+		world_queue(w, 1, out, "longest_idle", 1, cooldown);
+	/* What the busy and the offered have in hand is of a queue that nobody else is able for. */
+	world_queue(w, 2, "26:10", "longest_idle", 1, 0);
+	world_class(w, 1, 2, "");
+}
+
+/* In hand of that agent, or offered to him. */
+static void
+occupy(struct world *w, int agent, bool busy)
+{
+	int n = world_submit(w, 1, 0, 1, 1, 0);
+
+	world_offer(w, n, &agent, 1, 1000000);
+	if (busy)
+		world_accept(w, w->noffers);
+}
+
+static void
+make_agent(struct world *w, const char *text)
+{
+	char name, has[16], state[16], out[64];
+	int idle;
+
+	assert_int_equal(sscanf(text, "%c:%15[^:]:%d:%15s", &name, has, &idle, state), 4);
+	int id = name - 'a' + 1;
+
+	skills(has, out);
+	world_agent(w, id, out,
+	    strcmp(state, "acw") == 0		  ? "after_call_work"
+		: strcmp(state, "out") == 0	  ? "logged_out"
+		: strcmp(state, "not_ready") == 0 ? "not_ready"
+						  : "ready",
+	    idle * 1000);
+	if (strcmp(state, "gone") == 0) {
+		w->agents[id].connected = false;
+		world_status(w, id, "agent.disconnected");
+	} else if (strcmp(state, "removed") == 0) {
+		world_agent_change(w, id, out, true);
+	} else if (strcmp(state, "busy") == 0 || strcmp(state, "offered") == 0) {
+		occupy(w, id, state[0] == 'b');
+	} else {
+		assert_non_null(strstr("ready not_ready acw out", state));
+	}
+}
+
+/* One class for each way to need something. */
+static int
+class_of(struct world *w, const char *needs)
+{
+	char out[64];
+	int id = 2;
+
+	skills(needs, out);
+	while (w->classes[id].id != 0 && strcmp(w->classes[id].skills, out) != 0)
+		id++;
+	if (w->classes[id].id == 0)
+		world_class(w, id, 1, out);
+	return id;
+}
+
+/* Returns world's number of it. */
+static int
+make_callback(struct world *w, const char *text)
+{
+	char needs[16], tried[64] = "";
+	int number, priority, promise;
+
+	assert_true(
+	    sscanf(text, "%d:%15[^:]:%d:%d:%63s", &number, needs, &priority, &promise, tried) >= 4);
+	int n = world_submit(w, class_of(w, needs), priority, 1000, promise * 1000, 0);
+	struct world_callback *c = &w->callbacks[n];
+	char who;
+	int when, used;
+
+	for (const char *at = tried; sscanf(at, "%c@%d%n", &who, &when, &used) == 2;
+	     at += used + (at[used] == ',')) {
+		c->tried[c->ntried].agent = who - 'a' + 1;
+		c->tried[c->ntried++].at = when * 1000;
+	}
+	world_changed(w, n, "callback.changed");
+	return n;
+}
+
+static void
+each_word(struct world *w, const char *text, void (*fn)(struct world *, const char *))
+{
+	char *copy = xstrdup(text), *save = NULL;
+
+	for (char *word = strtok_r(copy, " ", &save); word != NULL;
+	     word = strtok_r(NULL, " ", &save))
+		fn(w, word);
+	free(copy);
+}
+
+static void
+make_numbered(struct world *w, const char *text)
+{
+	make_callback(w, text);
+}
+
+static void
+run_matches(struct projection *p, int before, struct buf *got)
+{
+	int64_t next_at = INT64_MAX;
+	struct match m;
+
+	while (match_next(p, NOW * 1000, &m, &next_at)) {
+		buf_printf(
+		    got, "%s%d>", got->len > 0 ? " " : "", world_number(m.callback->id) - before);
+		live_propose(p, m.callback);
+		for (int i = 0; i < m.n; i++) {
+			buf_printf(got, "%s%c", i > 0 ? "+" : "", 'a' + m.agents[i]->id - 1);
+			roster_propose(p, m.agents[i]);
+		}
+	}
+	if (next_at != INT64_MAX && got->len == 0)
+		buf_printf(got, "next=%d", (int)(next_at / 1000));
+}
+
+/* Loaded whole, or told event by event: the answer is the same. */
+static void
+run_case(size_t i, bool by_events)
+{
+	struct world *w = world_new(NOW * 1000);
+	struct projection *p = by_events ? world_load(w, 100, 100) : NULL;
+	struct buf got = { 0 };
+
+	make_queue(w, cases[i].queue);
+	each_word(w, cases[i].agents, make_agent);
+	int before = w->ncallbacks;
+
+	each_word(w, cases[i].callbacks, make_numbered);
+	if (p == NULL)
+		p = world_load(w, 100, 100);
+	world_feed(w, p);
+	buf_puts(&got, "");
+	run_matches(p, before, &got);
+	if (strcmp(got.data, cases[i].expect) != 0)
+		fail_msg("%s (%s): expected \"%s\", got \"%s\"", cases[i].name,
+		    by_events ? "events" : "load", cases[i].expect, got.data);
+	buf_fini(&got);
+	projection_free(p);
+	world_free(w);
+}
+
+static void
+a_case_a_line(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		run_case(i, false);
+		run_case(i, true);
+	}
+}
+
+/* More agents than are walked, and most of the able ones are the last: every place in the idle order is right. */
+static void
+many_idle_for_other_work(void **state)
+{
+	struct world *w = world_new(NOW * 1000);
+	int64_t next_at = INT64_MAX;
+	struct match m;
+
+	(void)state;
+	world_queue(w, 1, "", "ring_all", 50, 0);
+	world_class(w, 1, 1, "");
+	struct projection *p = world_load(w, 10, 10);
+	json_t *skill = json_pack("{s:i}", "1", 5);
+
+	for (int id = 1; id <= 400; id++) {
+		json_t *body =
+		    json_pack("{s:{s:i,s:i,s:s,s:s,s:o},s:{s:i,s:i,s:s,s:i,s:b,s:s}}", "agent",
+			"id", id, "seq", (int)w->seq + id, "name", "n", "role", "agent", "skills",
+			id > 200 || id == 10 || id == 20 ? json_deep_copy(skill) : json_object(),
+			"status", "agent", id, "seq", (int)w->seq + id, "state", "ready",
+			"idle_since_at", id > 200 ? 1000 + (id * 7919) % 200 : id, "connected", 1,
+			"node", "00000000-0000-7001-8000-000000000001");
+		const char *why;
+		char name[16];
+
+		snprintf(name, sizeof(name), "n%d", id);
+		json_object_set_new(json_object_get(body, "agent"), "name", json_string(name));
+		assert_int_equal(
+		    projection_apply(p, projection_seq(p) + 1, "agent.changed", body, &why),
+		    PROJECTION_APPLIED);
+		json_decref(body);
+	}
+	json_decref(skill);
+	json_t *body = json_pack("{s:{s:i,s:i,s:{s:i}},s:{s:s,s:i,s:s,s:i,s:i,s:i,s:i}}", "class",
+	    "id", 2, "queue", 1, "skills", "1", 5, "callback", "id",
+	    "00000000-0001-7000-8000-000000000001", "seq", 1000, "state", "scheduled", "class", 2,
+	    "priority", 0, "due_at", 1, "promise_at", 1);
+	const char *why;
+
+	assert_int_equal(
+	    projection_apply(p, projection_seq(p) + 1, "x", body, &why), PROJECTION_APPLIED);
+	json_decref(body);
+	assert_true(match_next(p, NOW * 1000, &m, &next_at));
+	assert_int_equal(m.n, 50);
+	assert_int_equal(m.agents[0]->id, 10);
+	assert_int_equal(m.agents[1]->id, 20);
+	for (int i = 2; i < m.n; i++) {
+		assert_int_equal(m.agents[i]->idle_since, 1000 + i - 2);
+		assert_true(m.agents[i]->id > 200);
+	}
+	projection_free(p);
+	world_free(w);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_case_a_line),
+		cmocka_unit_test(many_idle_for_other_work),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
