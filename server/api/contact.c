@@ -1,0 +1,244 @@
+/*
+ * contact: the contact's signed link, /c/{token}: what has become of his
+ * request, and a way to withdraw it. Whoever holds the link may see no more
+ * than that: never what the form sent, nor the whole number.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "api/public.h"
+#include "api/road.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "node/node.h"
+#include "node/tenant.h"
+
+/* So long after he asked, and while nothing else has happened, the page thanks him. */
+#define THANKS_MS 120000
+
+struct state_words {
+	const char *state;
+	bool cancellable;	/* as sql/tables/transition.sql says; the database decides */
+	const char *now;
+	const char *too_late;
+};
+static const struct state_words words[] = {
+	{ "scheduled", true, "We will call you at the time below.", NULL },
+	{ "queued", true, "You are in the queue: somebody will call you as soon as possible.", NULL },
+	{ "offered", true, "You are in the queue: somebody will call you as soon as possible.", NULL },
+	{ "ready_to_call", true, "Somebody has your request and is about to call you.", NULL },
+	{ "establishing", false, "We are calling you now.", "It is too late to cancel: we are calling you now." },
+	{ "connected", false, "We are speaking with you.", "It is too late to cancel: we are speaking with you." },
+	{ "on_hold", false, "We are speaking with you.", "It is too late to cancel: we are speaking with you." },
+	{ "completed", false, "Your request is done.", "It is too late to cancel: your request is done." },
+	{ "failed", false, "We could not reach you. Please ask again if you still want to be called.",
+	  "There is nothing left to cancel: we could not reach you." },
+	{ "cancelled", false, "Your request is cancelled. We will not call you.", NULL },
+	{ "expired", false, "The time has passed, and nobody could call you. We are sorry; please ask again.",
+	  "There is nothing left to cancel: the time has passed." },
+	{ NULL, false, "We are working on your request.", "Your request cannot be cancelled now." },
+};
+
+static const struct state_words *
+words_for(const char *state)
+{
+	const struct state_words *w = words;
+
+	while (w->state != NULL && strcmp(w->state, state) != 0)
+		w++;
+	return w;
+}
+
+/* Into call->tenant and *id; false when it was answered. */
+static bool
+find_callback(struct api_call *call, struct id *id)
+{
+	struct node *node = api_node(call->api);
+
+	if (api_link_verify(node, call->args[0], &call->tenant, id))
+		return true;
+	/* Its tenant may not be loaded yet. */
+	if (node_not_ready(node) != NULL)
+		public_unavailable(call);
+	else
+		public_problem(call, 404, "not-found", "This link is not known here. Is the address complete?", 0);
+	return false;
+}
+
+/* "+*******820" */
+static char *
+mask(const char *phone)
+{
+	char *masked = xstrdup(phone);
+	size_t len = strlen(masked);
+
+	for (size_t i = 1; i + 3 < len; i++)
+		masked[i] = '*';
+	return masked;
+}
+
+static json_t *
+describe(const struct api_call *call, const json_t *all)
+{
+	const json_t *image = json_object_get(all, "callback");
+	const char *phone = json_text(json_object_get(json_object_get(all, "detail"), "contact"), "phone");
+	json_t *doc = public_callback(image, node_now_ms(api_node(call->api)));
+
+	json_object_set_new(doc, "attempts", json_integer(json_int(image, "attempts", 0)));
+	json_object_set_new(doc, "cancellable", json_boolean(words_for(json_text(doc, "state"))->cancellable));
+	if (phone != NULL) {
+		char *masked = mask(phone);
+
+		json_object_set_new(doc, "phone", json_string(masked));
+		free(masked);
+	}
+	return doc;
+}
+
+/* He has just asked, and nothing has happened yet. */
+static bool
+is_fresh(const struct api_call *call, const json_t *image)
+{
+	const char *state = json_text(image, "state");
+
+	return state != NULL && strcmp(state, "scheduled") == 0 && json_int(image, "offers", 0) == 0 &&
+	    json_int(image, "attempts", 0) == 0 &&
+	    node_now_ms(api_node(call->api)) - json_int(image, "created_at", 0) < THANKS_MS;
+}
+
+/* Takes doc, the JSON answer, and makes it the page's values. */
+static enum http_verdict
+show_page(struct api_call *call, const json_t *image, json_t *doc)
+{
+	const json_t *promise = json_object_get(doc, "promise");
+	const char *local = json_text(promise, "local"), *zone = json_text(promise, "time_zone");
+	const char *note = public_when_note(http_query(call->req, "note"));
+	char when[PUBLIC_WHEN_SIZE];
+	char *link = public_link(call, call->args[0]);
+
+	public_when(local != NULL ? local : "", when);
+	json_object_set_new(doc, "now", json_string(words_for(json_text(doc, "state"))->now));
+	json_object_set_new(doc, "when", json_string(when));
+	json_object_set_new(doc, "time_zone", json_string(zone != NULL ? zone : ""));
+	json_object_set_new(doc, "note", json_string(note != NULL ? note : ""));
+	json_object_set_new(doc, "token", json_string(call->args[0]));
+	json_object_set_new(doc, "link", json_string(link));
+	free(link);
+	if (json_int(doc, "attempts", 0) == 0)
+		json_object_del(doc, "attempts");
+	return public_page(call, 200, is_fresh(call, image) ? "thanks.html" : "status.html", doc, NULL, NULL);
+}
+
+static void
+on_loaded(struct api_call *call, const PGresult *res, const char *err)
+{
+	const char *why;
+
+	if (err != NULL) {
+		road_failed(call, err);
+		return;
+	}
+	/* Retention may have taken it. */
+	if (PQntuples(res) != 1 || PQgetisnull(res, 0, 0)) {
+		public_problem(call, 404, "not-found", "This request is no longer known here.", 0);
+		return;
+	}
+	json_t *all = json_parse(PQgetvalue(res, 0, 0), (size_t)PQgetlength(res, 0, 0), &why);
+	if (all == NULL) {
+		road_failed(call, why);
+		return;
+	}
+	json_t *doc = describe(call, all);
+	if (public_wants_json(call))
+		api_answer(call, 200, doc);
+	else
+		show_page(call, json_object_get(all, "callback"), doc);
+	json_decref(all);
+}
+
+static enum http_verdict
+contact_get(struct api_call *call)
+{
+	char tenant[16], callback[ID_TEXT_SIZE];
+	const char *params[] = { tenant, callback };
+	struct id id;
+
+	if (!find_callback(call, &id))
+		return HTTP_DONE;
+	if (!public_database_up(call))
+		return public_unavailable(call);
+	snprintf(tenant, sizeof(tenant), "%d", tenant_id(call->tenant));
+	id_format(id, callback);
+	return api_query(call, STATEMENT_load_callback, params, "contact", on_loaded);
+}
+
+static enum http_verdict
+answer_cancelled(struct api_call *call, const json_t *image)
+{
+	if (public_wants_json(call))
+		return api_answer(call, 200, public_callback(image, node_now_ms(api_node(call->api))));
+	char *path = public_path(call, call->args[0]);
+	enum http_verdict verdict = public_redirect(call, path);
+
+	free(path);
+	return verdict;
+}
+
+static enum http_verdict
+answer_too_late(struct api_call *call, const json_t *image)
+{
+	const char *state = public_state(image, node_now_ms(api_node(call->api)));
+	const char *sentence = words_for(state)->too_late;
+
+	if (sentence == NULL)
+		sentence = words[sizeof(words) / sizeof(words[0]) - 1].too_late;
+	if (!public_wants_json(call))
+		return public_problem(call, 409, "wrong-state", sentence, 0);
+	http_problem(call->req, 409, "wrong-state", sentence, json_pack("{s:s}", "state", state), 0);
+	return HTTP_DONE;
+}
+
+static void
+on_cancelled(struct api_call *call, const struct lane_answer *a)
+{
+	const json_t *image = json_object_get(a->body, "callback");
+	const char *state = json_text(image, "state");
+
+	if (a->err == lane_err_failed)
+		public_problem(call, 500, "failed", "That did not work: the server has a fault.", 0);
+	else if (a->err != NULL)
+		public_unavailable(call);
+	/* Pressed twice: it is as he wants it. */
+	else if (a->refusal == NULL || (state != NULL && strcmp(state, "cancelled") == 0))
+		answer_cancelled(call, image);
+	else if (image != NULL)
+		answer_too_late(call, image);
+	else
+		public_problem(call, 404, "not-found", "This request is no longer known here.", 0);
+}
+
+static enum http_verdict
+contact_cancel(struct api_call *call)
+{
+	struct id id;
+
+	if (!find_callback(call, &id))
+		return HTTP_DONE;
+	if (!public_database_up(call))
+		return public_unavailable(call);
+	json_t *command = api_command(call, "cancel");
+	json_object_set_new(command, "role", json_string("contact"));
+	json_set_id(command, "callback", id);
+	if (public_execute(call, command, on_cancelled))
+		return HTTP_WAIT;
+	return public_unavailable(call);
+}
+
+const struct api_route api_routes_contact[] = {
+	{ "GET", "/c/{token}", API_PUBLIC, API_BODY_NONE, contact_get },
+	/* Nothing is read of it, but scripts like to send an empty object. */
+	{ "POST", "/c/{token}/cancel", API_PUBLIC, API_BODY_FORM, contact_cancel },
+	{ NULL, NULL, API_PUBLIC, API_BODY_NONE, NULL },
+};

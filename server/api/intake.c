@@ -1,0 +1,352 @@
+/*
+ * intake: a form's own address, /f/{form}: the page, what is posted to it, and
+ * what browsers ask before they post from another site. It must not know how
+ * a callback is stored, and never says one is before it is.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api/api.h"
+#include "api/form_body.h"
+#include "api/intake_check.h"
+#include "api/intake_limit.h"
+#include "api/intake_page.h"
+#include "api/public.h"
+#include "base/bucket.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "node/node.h"
+#include "node/tenant.h"
+
+/* One post. Everything in it is its own: the projection may change while it waits. */
+struct intake {
+	json_t *form;
+	struct form_body body;
+	struct intake_limit limit;
+};
+
+static void
+intake_free(void *data)
+{
+	struct intake *in = data;
+
+	json_decref(in->form);
+	form_body_fini(&in->body);
+	intake_limit_fini(&in->limit);
+	free(in);
+}
+
+/*
+ * The form that the path names, and its tenant into call->tenant. False when it was
+ * answered: 404, or 503 while not every tenant's forms are known yet.
+ */
+static bool
+find_form(struct api_call *call, const json_t **form)
+{
+	struct node *node = api_node(call->api);
+
+	call->tenant = node_form(node, call->args[0], form);
+	if (call->tenant != NULL)
+		return true;
+	if (node_not_ready(node) != NULL)
+		public_unavailable(call);
+	else
+		public_problem(call, 404, "unknown-form", "There is no such form.", 0);
+	return false;
+}
+
+/* Scripts of the form's origins may read the answer; to others the browser shows nothing. True when it is one. */
+static bool
+allow_origin(struct api_call *call, const json_t *form)
+{
+	const json_t *origins = json_object_get(form, "origins");
+	const char *origin = http_header(call->req, "Origin");
+
+	if (json_array_size(origins) > 0)
+		http_answer_header(call->req, "Vary", "Origin");
+	for (size_t i = 0; origin != NULL && i < json_array_size(origins); i++) {
+		const char *allowed = json_string_value(json_array_get(origins, i));
+
+		if (allowed != NULL && strcasecmp(allowed, origin) == 0) {
+			http_answer_header(call->req, "Access-Control-Allow-Origin", origin);
+			http_answer_header(call->req, "Access-Control-Expose-Headers",
+			    "Location, Retry-After, Idempotent-Replayed");
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum http_verdict
+show_form(struct api_call *call, int status, const json_t *form, json_t *values)
+{
+	const char *thank_you = json_text(form, "thank_you_url");
+	char *target = thank_you != NULL ? public_origin(thank_you) : NULL;
+	char *frames = public_origins(json_object_get(form, "origins"));
+	enum http_verdict verdict = public_page(call, status, "form.html", values, target, frames);
+
+	free(target);
+	free(frames);
+	return verdict;
+}
+
+/* What was typed is not lost: the form again, with what is wrong beside it. Takes errors, which may be NULL. */
+static enum http_verdict
+show_again(struct api_call *call, int status, json_t *errors, const char *notice)
+{
+	struct intake *in = call->data;
+	json_t *values = intake_page_values(in->form, &in->body, errors, notice);
+
+	json_decref(errors);
+	return show_form(call, status, in->form, values);
+}
+
+static enum http_verdict
+refuse_fields(struct api_call *call, json_t *errors)
+{
+	if (public_wants_json(call))
+		return api_invalid(call, errors);
+	return show_again(call, 422, errors, NULL);
+}
+
+static enum http_verdict
+refuse(struct api_call *call, int status, const char *type, const char *detail, int retry_after_s)
+{
+	char text[16];
+
+	if (public_wants_json(call))
+		return public_problem(call, status, type, detail, retry_after_s);
+	if (retry_after_s > 0) {
+		snprintf(text, sizeof(text), "%d", retry_after_s);
+		http_answer_header(call->req, "Retry-After", text);
+	}
+	return show_again(call, status, NULL, detail);
+}
+
+static enum http_verdict
+refuse_unavailable(struct api_call *call)
+{
+	return refuse(call, 503, "unavailable",
+	    "Your request could not be taken just now. Please send it again in a moment.", PUBLIC_RETRY_S);
+}
+
+/* Refused, or lost: said as everything else that is wrong. */
+static enum http_verdict
+refuse_answer(struct api_call *call, const struct lane_answer *a)
+{
+	struct intake *in = call->data;
+	json_t *errors = json_object_get(a->body, "errors");
+
+	intake_limit_give(&in->limit, api_buckets(call->api));
+	if (a->err == lane_err_failed) {
+		return refuse(call, 500, "failed", "Your request could not be taken: the server has a fault.", 0);
+	} else if (a->err != NULL) {
+		return refuse_unavailable(call);
+	} else if (strcmp(a->refusal, "invalid") == 0 && json_array_size(errors) > 0) {
+		return refuse_fields(call, json_deep_copy(errors));
+	} else if (strcmp(a->refusal, "key_reused") == 0) {
+		return refuse(call, 422, "key-reused", "This Idempotency-Key was used before, with another request.", 0);
+	} else if (strcmp(a->refusal, "unknown_form") == 0) {
+		return public_problem(call, 404, "unknown-form", "There is no such form.", 0);
+	}
+	return refuse(call, 422, "refused", "This request cannot be taken.", 0);
+}
+
+/* A query behind those that the address may already have, and before its fragment. */
+static char *
+with_query(const char *url, const char *query)
+{
+	size_t len = strcspn(url, "#");
+	bool has = memchr(url, '?', len) != NULL;
+
+	return xasprintf("%.*s%s%s%s", (int)len, url, has ? "&" : "?", query, url + len);
+}
+
+/* note: only what is worth saying, else NULL. */
+static enum http_verdict
+go_on_browser(struct api_call *call, const char *token, const char *note)
+{
+	struct intake *in = call->data;
+	const char *thank_you = json_text(in->form, "thank_you_url");
+	bool own = thank_you == NULL || *thank_you == '\0';
+	char *url = own ? public_path(call, token) : xstrdup(thank_you);
+	struct buf query = { 0 };
+
+	if (!own && json_bool(in->form, "thank_you_link", false))
+		buf_printf(&query, "link=%s", token);
+	if (note != NULL && (own || query.len > 0))
+		buf_printf(&query, "%snote=%s", query.len > 0 ? "&" : "", note);
+	char *location = query.len > 0 ? with_query(url, query.data) : xstrdup(url);
+	enum http_verdict verdict = public_redirect(call, location);
+
+	free(location);
+	buf_fini(&query);
+	free(url);
+	return verdict;
+}
+
+static enum http_verdict
+answer_json(struct api_call *call, const json_t *image, const char *token, const char *when_note)
+{
+	/* As it was at that moment, so that a repeated request gets the same answer. */
+	json_t *doc = public_callback(image, json_int(image, "created_at", 0));
+	char *link = public_link(call, token);
+
+	json_object_set_new(doc, "when_note", json_string(when_note));
+	json_object_set_new(doc, "link", json_string(link));
+	http_answer_header(call->req, "Location", link);
+	free(link);
+	return api_answer(call, 201, doc);
+}
+
+static void
+on_submitted(struct api_call *call, const struct lane_answer *a)
+{
+	const json_t *image = json_object_get(a->body, "callback");
+	const char *when_note = json_text(a->body, "when_note");
+	struct id id;
+
+	if (a->err != NULL || a->refusal != NULL) {
+		refuse_answer(call, a);
+		return;
+	}
+	char *token = json_id(image, "id", &id) ? api_link_token(call->tenant, id) : NULL;
+	if (token == NULL) {
+		/* Stored, but the tenant is being loaded: the same request again gets the link. */
+		refuse_unavailable(call);
+		return;
+	}
+	if (json_bool(a->body, "repeated", false)) {
+		struct intake *in = call->data;
+
+		intake_limit_give(&in->limit, api_buckets(call->api));
+		http_answer_header(call->req, "Idempotent-Replayed", "true");
+	}
+	if (when_note == NULL)
+		when_note = "as_asked";
+	if (public_wants_json(call))
+		answer_json(call, image, token, when_note);
+	else
+		go_on_browser(call, token, public_when_note(when_note) != NULL ? when_note : NULL);
+	free(token);
+}
+
+static enum http_verdict
+submit(struct api_call *call, json_t *callback)
+{
+	struct intake *in = call->data;
+	const char *key = http_header(call->req, "Idempotency-Key");
+
+	call->command_id = id_new();
+	json_set_id(callback, "id", call->command_id);
+	json_object_set_new(callback, "form", json_integer(json_int(in->form, "id", 0)));
+	json_object_set_new(callback, "address", json_string(http_peer(call->req)));
+	if (key != NULL) {
+		char fingerprint[65];
+
+		form_body_fingerprint(&in->body, fingerprint);
+		json_object_set_new(callback, "key", json_string(key));
+		json_object_set_new(callback, "fingerprint", json_string(fingerprint));
+	}
+	if (public_submit(call, callback, on_submitted))
+		return HTTP_WAIT;
+	return refuse_answer(call, &(struct lane_answer){ .err = lane_err_full });
+}
+
+/* Every wrong field at once; then what costs a token. */
+static enum http_verdict
+check_and_submit(struct api_call *call)
+{
+	struct intake *in = call->data;
+	struct intake_check check;
+
+	intake_check(&check, in->form, &in->body, node_now_ms(api_node(call->api)));
+	if (check.errors != NULL) {
+		json_decref(check.callback);
+		return refuse_fields(call, check.errors);
+	}
+	if (!public_database_up(call)) {
+		json_decref(check.callback);
+		return refuse_unavailable(call);
+	}
+	int64_t wait_ms = intake_limit_take(&in->limit, api_buckets(call->api), in->form, http_peer(call->req),
+	    check.phone, clock_mono_ms());
+	if (wait_ms > 0) {
+		json_decref(check.callback);
+		/* Not which of them: that a number was asked for before is nobody else's business. */
+		return refuse(call, 429, "too-many-requests", "There were too many requests. Please try again later.",
+		    (int)((wait_ms + 999) / 1000));
+	}
+	return submit(call, check.callback);
+}
+
+static enum http_verdict
+form_post(struct api_call *call)
+{
+	const json_t *form;
+	size_t len;
+
+	if (!find_form(call, &form))
+		return HTTP_DONE;
+	allow_origin(call, form);
+	struct intake *in = xcalloc(1, sizeof(*in));
+	in->form = json_deep_copy(form);
+	call->data = in;
+	call->data_free = intake_free;
+
+	const void *body = http_body(call->req, &len);
+	switch (form_body_read(&in->body, http_header(call->req, "Content-Type"), body, len)) {
+	case FORM_BODY_UNSUPPORTED:
+		return public_problem(call, 415, "unsupported-media-type",
+		    "Send application/x-www-form-urlencoded, multipart/form-data or application/json, in UTF-8.", 0);
+	case FORM_BODY_MALFORMED:
+		return public_problem(call, 400, "malformed-body", in->body.why, 0);
+	case FORM_BODY_READ:
+		break;
+	}
+	/*
+	 * The honeypot: a field that people do not see and robots fill. Nothing is
+	 * claimed that is not stored, so it is refused; but without a field's name,
+	 * which would teach the robot. Somebody whose browser filled it in gets the
+	 * page again, with the field empty and all else as typed, and sends it.
+	 */
+	if (intake_is_robot(&in->body))
+		return refuse(call, 422, "refused", "This request was not taken. Please check it and send it again.", 0);
+	return check_and_submit(call);
+}
+
+static enum http_verdict
+form_get(struct api_call *call)
+{
+	const json_t *form;
+
+	if (!find_form(call, &form))
+		return HTTP_DONE;
+	return show_form(call, 200, form, intake_page_values(form, NULL, NULL, NULL));
+}
+
+static enum http_verdict
+form_preflight(struct api_call *call)
+{
+	const json_t *form;
+
+	if (!find_form(call, &form))
+		return HTTP_DONE;
+	if (allow_origin(call, form)) {
+		http_answer_header(call->req, "Access-Control-Allow-Methods", "POST");
+		http_answer_header(call->req, "Access-Control-Allow-Headers", "Content-Type, Accept, Idempotency-Key");
+		http_answer_header(call->req, "Access-Control-Max-Age", "600");
+	}
+	http_answer(call->req, 204, NULL, NULL, 0);
+	return HTTP_DONE;
+}
+
+const struct api_route api_routes_intake[] = {
+	{ "GET", "/f/{form}", API_PUBLIC, API_BODY_NONE, form_get },
+	{ "POST", "/f/{form}", API_PUBLIC, API_BODY_FORM, form_post },
+	{ "OPTIONS", "/f/{form}", API_PUBLIC, API_BODY_NONE, form_preflight },
+	{ NULL, NULL, API_PUBLIC, API_BODY_NONE, NULL },
+};

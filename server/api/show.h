@@ -1,0 +1,19 @@
+/*
+ * show: images as a client is shown them: the derived state `queued`, and the
+ * names of what is only numbered inside.
+ */
+#ifndef API_SHOW_H
+#define API_SHOW_H
+
+#include <jansson.h>
+
+#include "api/api.h"
+
+/* "epoch.seq" of an event of the asker's tenant. */
+json_t *show_event(const struct api_call *, uint64_t seq);
+/* Of the newest event applied here: where to follow on from. */
+json_t *show_event_now(const struct api_call *);
+/* Adds to a callback's image. */
+void show_callback(const struct api_call *, json_t *image);
+
+#endif
