@@ -1,0 +1,44 @@
+import os
+import shutil
+import tempfile
+
+import pytest
+
+import house
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    cluster = house.Cluster()
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture(scope="session")
+def cert():
+    folder = tempfile.mkdtemp(prefix="callbackd-cert-")
+    yield house.certificate(folder)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def empty(cluster, cert, tmp_path_factory):
+    """A world without servers."""
+    # a unix socket's path is short: not below pytest's long folders
+    folder = tempfile.mkdtemp(prefix="cb-", dir="/tmp")
+    world = house.World(cluster, cert, folder)
+    yield world
+    try:
+        world.close()
+    finally:
+        keep = os.environ.get("STORY_KEEP")
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def world(empty):
+    """One server and the demo company."""
+    empty.server()
+    empty.company()
+    return empty

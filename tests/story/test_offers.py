@@ -1,0 +1,166 @@
+"""From the visitor's form to the agent's desk and through the call: what happens to offers."""
+
+
+def test_a_form_post_reaches_an_agent_and_is_done(world):
+    ann = world.person("ann", ready=True)
+    asked = world.visit(name="Carla Contact", subject="A loan", product="loan", notes="after lunch")
+    assert asked["state"] == "queued"
+
+    event = ann.stream.expect("offer.created", offer__callback=asked["id"])
+    assert event["seconds_left"] > 0
+    detail = event["detail"]
+    assert detail["contact"]["name"] == "Carla Contact"
+    assert detail["contact"]["phone"].startswith("+4930")
+    assert detail["subject"] == "A loan"
+    assert detail["case_information"] == {"product": "loan"}
+    assert detail["interactions"]["in_progress"]["callback"] == 0
+
+    ann.accept(event["offer"])
+    accepted = ann.stream.expect("offer.accepted")["callback"]
+    assert accepted["state"] == "ready_to_call"
+
+    call = ann.post(f"/v1/callbacks/{asked['id']}/call", {"version": accepted["seq"]})
+    attempt = call["attempt"]["id"]
+    assert ann.stream.expect("call.establishing")["callback"]["state"] == "establishing"
+    ann.post(f"/v1/attempts/{attempt}/ended", {"outcome": "busy"})
+    again = ann.stream.expect("call.ended")
+    assert again["attempt"]["state"] == "busy"
+    assert again["callback"]["state"] == "ready_to_call", "the same agent keeps it"
+
+    call = ann.post(f"/v1/callbacks/{asked['id']}/call", {"version": again["callback"]["seq"]})
+    attempt = call["attempt"]["id"]
+    ann.post(f"/v1/attempts/{attempt}/connected")
+    ann.post(f"/v1/attempts/{attempt}/hold")
+    ann.post(f"/v1/attempts/{attempt}/retrieve")
+    ann.post(f"/v1/attempts/{attempt}/ended")
+    ended = ann.stream.expect("call.ended")
+    assert ended["attempt"]["state"] == "answered"
+    ann.post(f"/v1/callbacks/{asked['id']}/notes", {"text": "wants 10,000"})
+    version = ann.stream.expect("callback.noted")["callback"]["seq"]
+    ann.post(f"/v1/callbacks/{asked['id']}/done", {"version": version, "disposition": "sold"})
+    assert ann.stream.expect("callback.completed")["callback"]["reason"] == "sold"
+    assert ann.stream.expect("agent.after_call_work")["status"]["state"] == "after_call_work"
+
+    world.advance(120)
+    assert ann.stream.expect("agent.ready")["status"]["state"] == "ready"
+    kinds = [e["kind"] for e in ann.stream.events]
+    assert kinds.count("offer.created") == 1
+    ids = [int(e["id"].split(".")[1]) for e in ann.stream.events]
+    assert ids == sorted(set(ids))
+
+
+def test_a_rejected_callback_goes_to_the_other_agent(world):
+    ann, bob = world.person("ann", ready=True), world.person("bob", ready=True)
+    asked = world.visit()
+    first, second = (ann, bob) if holder(world, asked) == "ann" else (bob, ann)
+    offer = first.offered(asked["id"])
+    first.reject(offer, reason="lunch")
+    assert second.offered(asked["id"])["agent"] != offer["agent"]
+    second.accept(second.state()["offers"][0]["offer"])
+
+
+def test_an_offer_nobody_answers_is_redirected(world):
+    ann, bob = world.person("ann", ready=True), world.person("bob", ready=True)
+    asked = world.visit()
+    first, second = (ann, bob) if holder(world, asked) == "ann" else (bob, ann)
+    offer = first.offered(asked["id"])
+    world.advance(61)
+    assert first.stream.expect("offer.timeout")["offer"]["id"] == offer["id"]
+    late = first.accept(offer, status=409)
+    assert late["type"].endswith("offer-not-pending")
+    assert late["offer"]["state"] == "timeout"
+    second.offered(asked["id"])
+
+
+def test_everybody_tried_then_the_first_is_asked_again(world):
+    ann, bob = world.person("ann", ready=True), world.person("bob", ready=True)
+    asked = world.visit()
+    for _ in range(2):
+        world.until(lambda: pending(world, asked), "offered")
+        who = ann if holder(world, asked) == "ann" else bob
+        who.reject(who.offered(asked["id"]))
+    world.until(lambda: pending(world, asked), "a second round, without waiting for the cool-down")
+    agents = [a for a, in world.rows("SELECT a.name FROM offer o JOIN agent a USING (tenant_id, agent_id) "
+                                     "WHERE callback_id = %s ORDER BY o.seq", asked["id"])]
+    assert len(agents) == 3 and set(agents[:2]) == {"ann", "bob"}
+
+
+def test_who_misses_too_many_rests_and_comes_back(world):
+    world.company(queues__0__missed_limit=2, queues__0__missed_rest_s=300, queues__1__missed_limit=2,
+                  queues__1__missed_rest_s=300)
+    ann = world.person("ann", ready=True)
+    world.visit()
+    for _ in range(2):
+        ann.offered()
+        world.advance(130)
+    assert ann.stream.expect("agent.not_ready")["status"]["reason"] == "missed"
+    assert ann.state()["offers"] == []
+    world.advance(301)
+    ann.stream.expect("agent.ready")
+    ann.offered()
+
+
+def test_ring_all_first_accept_wins(world):
+    world.company(queues__0__strategy="ring_all", queues__1__strategy="ring_all")
+    ann, bob = world.person("ann", ready=True), world.person("bob", ready=True)
+    asked = world.visit()
+    offers = {p: p.offered(asked["id"]) for p in (ann, bob)}
+    ann.accept(offers[ann])
+    assert bob.stream.expect("offer.rescinded")["offer"]["id"] == offers[bob]["id"]
+    assert bob.accept(offers[bob], status=409)["offer"]["state"] == "rescinded"
+    holders = world.rows("SELECT a.name FROM callback JOIN agent a USING (tenant_id, agent_id) WHERE callback_id = %s", asked["id"])
+    assert holders == [("ann",)]
+
+
+def test_a_stale_tab_cannot_close_what_came_back(world):
+    ann = world.person("ann", ready=True)
+    asked = world.visit()
+    ann.accept(ann.offered(asked["id"]))
+    version = ann.stream.expect("offer.accepted")["callback"]["seq"]
+    ann.post(f"/v1/callbacks/{asked['id']}/give_back", {"version": version, "reason": "wrong skill"})
+    ann.accept(ann.offered(asked["id"]))
+    refused = ann.post(f"/v1/callbacks/{asked['id']}/done", {"version": version}, status=409)
+    assert refused["type"].endswith("stale-version")
+    assert refused["callback"]["state"] == "ready_to_call"
+
+
+def test_a_retried_command_gets_the_first_answer(world):
+    ann = world.person("ann", ready=True)
+    asked = world.visit()
+    offer = ann.offered(asked["id"])
+    key = {"Idempotency-Key": "accept-once"}
+    first = ann.post(f"/v1/offers/{offer['id']}/accept", headers=key)
+    second = ann.post(f"/v1/offers/{offer['id']}/accept", headers=key)
+    assert first["callback"] == second["callback"]
+    assert world.rows("SELECT count(*) FROM event WHERE kind = 'offer.accepted'") == [(1,)]
+
+
+def test_a_later_time_is_kept(world):
+    ann = world.person("ann", ready=True)
+    asked = world.visit(when="2026-11-24T12:00", time_zone="Europe/Berlin")
+    assert asked["state"] == "scheduled"
+    assert asked["promise"]["at"] == "2026-11-24T11:00:00.000Z"
+    world.advance(7199)
+    assert ann.state()["offers"] == []
+    world.advance(1)
+    ann.offered(asked["id"])
+
+
+def test_priority_then_promise(world):
+    world.company(queues__0__priority=5)
+    early = world.visit(when="2026-11-24T10:30", time_zone="Europe/Berlin")
+    late = world.visit(when="2026-11-24T10:40", time_zone="Europe/Berlin")
+    world.advance(3600)
+    ann = world.person("ann", ready=True)
+    assert ann.offered()["callback"] == early["id"]
+    assert early["id"] != late["id"]
+
+
+def pending(world, asked):
+    return world.rows("SELECT 1 FROM offer WHERE callback_id = %s AND state = 'pending'", asked["id"])
+
+
+def holder(world, asked):
+    world.until(lambda: pending(world, asked), "offered")
+    return world.rows("SELECT a.name FROM offer o JOIN agent a USING (tenant_id, agent_id) "
+                      "WHERE callback_id = %s AND o.state = 'pending'", asked["id"])[0][0]
