@@ -1,6 +1,6 @@
 /*
- * What the operator sees of the process and its peers, and the fake clock of
- * tests. Must not know what a tenant's callbacks are.
+ * What the operator sees of the process and its peers, and what only tests may
+ * do: move the fake clock, compare the projection with a load. Must not know what a tenant's callbacks are.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -101,10 +101,36 @@ test_clock(struct api_call *call)
 	return api_answer(call, 200, json_pack("{s:s}", "now", text));
 }
 
+/* What the node believes, for the test that it is what a load would say. */
+static enum http_verdict
+test_projection(struct api_call *call)
+{
+	if (!node_is_test(api_node(call->api)))
+		return api_problem(call, 404, "not-found", "This server's database is not one of a test.");
+	if (call->tenant == NULL)
+		return api_problem(call, 422, "tenant", "Name the company: ?tenant=NAME.");
+	if (tenant_projection(call->tenant) == NULL)
+		return api_problem(call, 503, "loading", "The company is still being loaded.");
+	return api_answer(call, 200, projection_dump(tenant_projection(call->tenant)));
+}
+
+static enum http_verdict
+test_reload(struct api_call *call)
+{
+	if (!node_is_test(api_node(call->api)))
+		return api_problem(call, 404, "not-found", "This server's database is not one of a test.");
+	if (call->tenant == NULL)
+		return api_problem(call, 422, "tenant", "Name the company: ?tenant=NAME.");
+	tenant_doubt(call->tenant, "asked for by a test");
+	return api_answer(call, 202, json_object());
+}
+
 const struct api_route api_routes_operator[] = {
 	{ "GET", "/v1/nodes", API_OPERATOR, API_BODY_NONE, nodes },
 	{ "GET", "/v1/waits", API_OPERATOR, API_BODY_NONE, waits },
 	{ "GET", "/v1/tenants", API_OPERATOR, API_BODY_NONE, tenants },
 	{ "POST", "/v1/test/clock", API_OPERATOR, API_BODY_JSON, test_clock },
+	{ "GET", "/v1/test/projection", API_OPERATOR, API_BODY_NONE, test_projection },
+	{ "POST", "/v1/test/reload", API_OPERATOR, API_BODY_NONE, test_reload },
 	{ NULL, NULL, API_PUBLIC, API_BODY_NONE, NULL },
 };

@@ -51,10 +51,10 @@ operator_tenant(struct api_call *call)
 		call->tenant = node_tenant_by_name(node, name);
 	else if (first != NULL && node_tenant_next(node, first) == NULL)
 		call->tenant = first;
-	if (call->tenant != NULL && !tenant_live(call->tenant))
-		return refuse_loading(call);
-	if (call->tenant != NULL || !needs_tenant(call->route))
+	if (!needs_tenant(call->route))
 		return true;
+	if (call->tenant != NULL)
+		return tenant_projection(call->tenant) != NULL || refuse_loading(call);
 	if (node_not_ready(node) != NULL)
 		return refuse_loading(call);
 	if (name != NULL || first == NULL)
@@ -86,7 +86,7 @@ session(struct api_call *call, const char *token)
 	}
 	call->agent_id = view.agent_id;
 	call->role = role_of(view.role);
-	return tenant_live(call->tenant) || refuse_loading(call);
+	return true;
 }
 
 /* "https://host:port" of an address; the length of it. */

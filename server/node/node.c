@@ -25,6 +25,8 @@
 #include "node/tenant.h"
 
 #define SCHEMA_RETRY_MS 1000
+/* The schema this node works with: the last number in sql/upgrade. */
+#define SCHEMA_VERSION 1
 #define TOKEN_BYTES 32
 
 struct entry {
@@ -160,14 +162,33 @@ set_problem(struct node *n, const char *why)
 	n->problem = xstrdup(why);
 }
 
+/* NULL: it can be worked with. Otherwise the sentence that says why not, malloced. */
+static char *
+schema_problem(const PGresult *res, const char *err)
+{
+	if (err != NULL || PQntuples(res) != 1)
+		return xasprintf("the schema cannot be read (%s)", err != NULL ? err : "no row");
+	int version = atoi(PQgetvalue(res, 0, 0));
+	if (version > SCHEMA_VERSION)
+		return xasprintf("the schema is of version %d, newer than this server knows (%d): "
+		    "install a newer callbackd", version, SCHEMA_VERSION);
+	if (version < SCHEMA_VERSION)
+		return xasprintf("the schema is of version %d, older than this server needs (%d): "
+		    "apply sql/upgrade", version, SCHEMA_VERSION);
+	if (!PQgetisnull(res, 0, 2))
+		return xstrdup(PQgetvalue(res, 0, 2));
+	return NULL;
+}
+
 static void
 on_schema(void *arg, const PGresult *res, const char *err)
 {
 	struct node *n = arg;
 
-	if (err != NULL || PQntuples(res) != 1 || !PQgetisnull(res, 0, 2)) {
-		set_problem(n, err != NULL ? "the schema is missing or of another version: load sql/schema.sql or run the upgrade" :
-		    PQgetvalue(res, 0, 2));
+	char *why = schema_problem(res, err);
+	if (why != NULL) {
+		set_problem(n, why);
+		free(why);
 		timer_in(n->schema_retry, SCHEMA_RETRY_MS);
 		return;
 	}

@@ -430,10 +430,43 @@ class World:
         live = self.rows("SELECT callback_id FROM attempt WHERE ended_at IS NULL GROUP BY 1 HAVING count(*) > 1")
         assert not live, live
 
+    def check_projection(self, server):
+        """What a node believes after all the events is what a load says (once nothing moves any more)."""
+        with server.operator() as operator:
+            tenants = [t["name"] for t in operator.get("/v1/tenants").json()["tenants"]]
+            for tenant in tenants:
+                self.until(lambda tenant=tenant: self.same_after_reload(operator, tenant),
+                           f"the projection of {tenant} equals a load")
+
+    @staticmethod
+    def same_after_reload(operator, name):
+        def look():
+            shown = next(t for t in operator.get("/v1/tenants").json()["tenants"] if t["name"] == name)
+            dump = operator.get(f"/v1/test/projection?tenant={name}")
+            return (shown["event"], dump.json()) if shown["live"] and dump.status_code == 200 else None
+
+        before, after = look(), None
+        if before is None:
+            return False
+        assert operator.post(f"/v1/test/reload?tenant={name}").status_code == 202
+        while after is None:
+            after = look()
+        different = [k for k in before[1] if before[1][k] != after[1].get(k)]
+        if before[0] == after[0] and different:
+            raise AssertionError(f"{name} at {before[0]}: " + "; ".join(
+                f"{k}: {before[1][k]} is {after[1].get(k)} after a load" for k in different))
+        return before == after
+
     def close(self):
         for person in self.people:
             person.leave()
         problems = []
+        for server in self.servers:
+            if server.process and server.process.poll() is None:
+                try:
+                    self.check_projection(server)
+                except AssertionError as error:
+                    problems.append(str(error))
         for server in self.servers:
             try:
                 server.stop()
