@@ -131,6 +131,6 @@ const struct api_route api_routes_operator[] = {
 	{ "GET", "/v1/tenants", API_OPERATOR, API_BODY_NONE, tenants },
 	{ "POST", "/v1/test/clock", API_OPERATOR, API_BODY_JSON, test_clock },
 	{ "GET", "/v1/test/projection", API_OPERATOR, API_BODY_NONE, test_projection },
-	{ "POST", "/v1/test/reload", API_OPERATOR, API_BODY_NONE, test_reload },
+	{ "POST", "/v1/test/reload", API_OPERATOR, API_BODY_JSON, test_reload },
 	{ NULL, NULL, API_PUBLIC, API_BODY_NONE, NULL },
 };

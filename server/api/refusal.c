@@ -51,33 +51,10 @@ refusal_find(const char *name)
 	return r;
 }
 
-/* As json_times_to_text(), but what a contact's form sent is his own, whatever its keys. */
-static void
-times_to_text(json_t *value)
-{
-	static const char suffix[] = "_at";
-	const char *key;
-	json_t *item;
-	size_t i;
-
-	json_array_foreach(value, i, item)
-		times_to_text(item);
-	json_object_foreach(value, key, item) {
-		size_t len = strlen(key);
-		if (json_is_integer(item) && len >= strlen(suffix) && strcmp(key + len - strlen(suffix), suffix) == 0) {
-			char text[CLOCK_TEXT_SIZE];
-			clock_format((int64_t)json_integer_value(item), text);
-			json_object_set_new(value, key, json_string(text));
-		} else if (strcmp(key, "case_information") != 0) {
-			times_to_text(item);
-		}
-	}
-}
-
 enum http_verdict
 api_answer(struct api_call *call, int status, json_t *body)
 {
-	times_to_text(body);
+	json_times_to_text(body, "case_information");
 	http_answer_header(call->req, "Cache-Control", "no-store");
 	http_answer_json(call->req, status, body);
 	return HTTP_DONE;
@@ -125,7 +102,7 @@ state_shown(const struct api_call *call, const struct lane_answer *a)
 		if (json_object_get(all, "status") != NULL)
 			json_object_set(all, "agent_status", json_object_get(all, "status"));
 		json_object_del(all, "status");
-		times_to_text(all);
+		json_times_to_text(all, "case_information");
 		return all;
 	}
 	json_t *some = json_object();

@@ -154,22 +154,24 @@ ends_in_at(const char *key)
 }
 
 void
-json_times_to_text(json_t *value)
+json_times_to_text(json_t *value, const char *except)
 {
 	size_t i;
 	json_t *item;
 
 	json_array_foreach(value, i, item)
-		json_times_to_text(item);
+		json_times_to_text(item, except);
 	for (void *it = json_object_iter(value); it != NULL; it = json_object_iter_next(value, it)) {
 		item = json_object_iter_value(it);
+		if (strcmp(json_object_iter_key(it), except) == 0)
+			continue;
 		if (json_is_integer(item) && ends_in_at(json_object_iter_key(it))) {
 			char text[CLOCK_TEXT_SIZE];
 
 			clock_format((int64_t)json_integer_value(item), text);
 			json_object_iter_set_new(value, it, json_string(text));
 		} else {
-			json_times_to_text(item);
+			json_times_to_text(item, except);
 		}
 	}
 }

@@ -24,8 +24,12 @@ bool json_id(const json_t *, const char *key, struct id *);
 void json_set_id(json_t *, const char *key, struct id);
 /* Compact text, malloced. */
 char *json_line(const json_t *);
-/* Turns every integer under a key ending in "_at" (ms since 1970) into RFC 3339 text, at any depth. */
-void json_times_to_text(json_t *);
+/*
+ * Turns every integer under a key ending in "_at" (ms since 1970) into RFC 3339
+ * text, at any depth but below the key `except`: what a visitor sent is his own,
+ * whatever its keys.
+ */
+void json_times_to_text(json_t *, const char *except);
 /* True when the bytes are well-formed UTF-8 without NUL. */
 bool utf8_ok(const char *, size_t);
 

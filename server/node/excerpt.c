@@ -127,7 +127,7 @@ format(struct excerpt *p, struct draft *d)
 		json_object_set_new(event, "seconds_left", json_integer(left > 0 ? left / 1000 : 0));
 	}
 	json_object_update(event, d->body);
-	json_times_to_text(event);
+	json_times_to_text(event, "case_information");
 	json_object_set_new(event, "at", json_string(at));
 	d->event.json = json_line(event);
 	d->event.json_len = strlen(d->event.json);

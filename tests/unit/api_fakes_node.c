@@ -78,6 +78,8 @@ static const struct session_view people[] = {
 bool
 node_session(struct node *n, const char *token, struct tenant **t, struct session_view *view, uint8_t hash[32])
 {
+	if (!fake.live)
+		return false;
 	bool second = strcmp(token, FAKE_TOKEN_AGENT_SECOND) == 0;
 
 	(void)n;
@@ -104,12 +106,13 @@ node_token(const struct tenant *t, uint8_t hash[32])
 int tenant_id(const struct tenant *t) { return t->id; }
 const char *tenant_name(const struct tenant *t) { return t->name; }
 bool tenant_live(const struct tenant *t) { (void)t; return fake.live; }
-struct projection *tenant_projection(struct tenant *t) { return (struct projection *)t; }
+struct projection *tenant_projection(struct tenant *t) { return fake.live ? (struct projection *)t : NULL; }
 struct lane *tenant_lane(struct tenant *t) { (void)t; return NULL; }
 struct ring *tenant_ring(struct tenant *t) { (void)t; return NULL; }
 struct feed *tenant_feed(struct tenant *t) { (void)t; return NULL; }
 struct presence *tenant_presence(struct tenant *t) { (void)t; return NULL; }
 bool tenant_holds_lease(const struct tenant *t) { (void)t; return true; }
+void tenant_doubt(struct tenant *t, const char *why) { (void)t; (void)why; }
 void tenant_event_id(const struct tenant *t, char out[EVENT_ID_SIZE]) { (void)t; strcpy(out, "3.100"); }
 
 bool
@@ -191,6 +194,7 @@ int projection_queue_by_name(const struct projection *p, const char *name) { (vo
 int projection_epoch(const struct projection *p) { (void)p; return 3; }
 uint64_t projection_seq(const struct projection *p) { (void)p; return 100; }
 uint64_t projection_floor(const struct projection *p) { (void)p; return 10; }
+json_t *projection_dump(const struct projection *p) { (void)p; return json_object(); }
 json_t *projection_agent_state(const struct projection *p, int id) { (void)p; (void)id; return json_incref(fake.state); }
 json_t *projection_agents(const struct projection *p) { (void)p; return json_array(); }
 json_t *projection_queues(const struct projection *p, int64_t now) { (void)p; (void)now; return json_array(); }

@@ -353,15 +353,16 @@ times_become_text_at_any_depth(void **state)
 {
 	json_t *o = parsed("{\"due_at\":0,\"n\":5,\"at\":6,\"_at\":1000,\"gone_at\":null,"
 	    "\"told_at\":\"then\","
-	    "\"list\":[7,{\"ended_at\":1795417200123,\"x\":{\"y_at\":-1}}],\"list_at\":[8]}");
+	    "\"list\":[7,{\"ended_at\":1795417200123,\"x\":{\"y_at\":-1}}],\"list_at\":[8],"
+	    "\"sent\":{\"due_at\":5}}");
 
 	(void)state;
-	json_times_to_text(o);
+	json_times_to_text(o, "sent");
 	char *line = json_line(o);
 	assert_string_equal(line, "{\"due_at\":\"1970-01-01T00:00:00.000Z\",\"n\":5,\"at\":6,"
 	    "\"_at\":\"1970-01-01T00:00:01.000Z\",\"gone_at\":null,\"told_at\":\"then\","
 	    "\"list\":[7,{\"ended_at\":\"2026-11-23T07:00:00.123Z\",\"x\":{\"y_at\":"
-	    "\"1969-12-31T23:59:59.999Z\"}}],\"list_at\":[8]}");
+	    "\"1969-12-31T23:59:59.999Z\"}}],\"list_at\":[8],\"sent\":{\"due_at\":5}}");
 	free(line);
 	json_decref(o);
 }
