@@ -1,0 +1,50 @@
+-- agent_release: what agents who are gone leave behind (p_ords: the command that each lost his place by).
+--   agent_lost  their pending offers time out; nobody counts them as missed
+--   sign_out    their pending offers are rejected
+-- Accepted callbacks go back to the queue. What the transition table does not let go, calls in progress, stays
+-- theirs until it ends or its deadline fires.
+-- Reads offer, callback, queue, transition. Needs tenant_lock().
+CREATE FUNCTION agent_release(p_tenant int, p_now timestamptz, p_kind text, p_ords int[], p_agents int[]) RETURNS change[]
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	r record;
+	c callback;
+	o offer;
+	v_reason text := CASE p_kind WHEN 'agent_lost' THEN 'agent_lost' ELSE 'signed_out' END;
+	v_changes change[] := '{}';
+BEGIN
+	FOR r IN
+		SELECT g.ord, ofr, cb, qu,
+			EXISTS (SELECT FROM offer p WHERE p.tenant_id = p_tenant AND p.callback_id = ofr.callback_id
+				   AND p.ended_at IS NULL AND p.offer_id <> ofr.offer_id) AS others
+		  FROM unnest(p_ords, p_agents) g(ord, agent_id)
+		  JOIN offer ofr ON ofr.tenant_id = p_tenant AND ofr.agent_id = g.agent_id AND ofr.state = 'pending'
+		  JOIN callback cb ON cb.tenant_id = p_tenant AND cb.callback_id = ofr.callback_id
+		  JOIN queue qu ON qu.tenant_id = p_tenant AND qu.queue_id = cb.queue_id
+		 WHERE EXISTS (SELECT FROM transition w WHERE w.command = p_kind AND w.from_state = cb.state)
+		 ORDER BY g.ord
+	LOOP
+		o := r.ofr;
+		o.state := CASE p_kind WHEN 'agent_lost' THEN 'timeout' ELSE 'rejected' END;
+		o.reason := v_reason;
+		o.ended_at := p_now;
+		c := offer_end(r.cb, o.agent_id, r.others, r.qu, p_now);
+		v_changes := v_changes || change_of(r.ord, NULL, 'offer.' || o.state, o.agent_id, c, o);
+		IF c.state = 'failed' THEN
+			v_changes := v_changes || change_of(r.ord, NULL, 'callback.failed', NULL, c);
+		END IF;
+	END LOOP;
+	FOR r IN
+		SELECT g.ord, g.agent_id, cb
+		  FROM unnest(p_ords, p_agents) g(ord, agent_id)
+		  JOIN callback cb ON cb.tenant_id = p_tenant AND cb.agent_id = g.agent_id
+		 WHERE EXISTS (SELECT FROM transition w WHERE w.command = p_kind AND w.from_state = cb.state)
+		 ORDER BY g.ord, cb.callback_id
+	LOOP
+		c := callback_return(r.cb, v_reason, p_now);
+		v_changes := v_changes || change_of(r.ord, NULL, 'callback.given_back', r.agent_id, c);
+	END LOOP;
+	RETURN v_changes;
+END
+$$;

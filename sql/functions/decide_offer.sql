@@ -1,0 +1,55 @@
+-- decide_offer: the router (or a supervisor who gives a callback to somebody) proposes; here it is decided.
+-- A command names a callback, its version, and "to": the offer ids and agents. Agents who are not available
+-- any more are left out; when none is left: agent_unavailable.
+-- Reads callback, queue, agent, agent_status, offer. Needs tenant_lock().
+CREATE FUNCTION decide_offer(p_tenant int, p_now timestamptz, p_run command[]) RETURNS change[]
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	r record;
+	t record;
+	c callback;
+	o offer;
+	v_changes change[] := '{}';
+	v_refusal text;
+BEGIN
+	FOR r IN
+		SELECT m.ord, m.id, m.version, m.role, cb, q,
+			ARRAY(SELECT w.to_state FROM transition w WHERE w.command = m.kind AND w.from_state = cb.state) AS targets,
+			-- a subquery for each, not joins: whatever the planner believes, it can only look them up by their keys
+			(SELECT jsonb_agg(x.o ORDER BY x.place) FROM jsonb_array_elements(m.offer_to) WITH ORDINALITY x(o, place)
+			  WHERE (SELECT s.state = 'ready' AND s.connected AND NOT a.removed
+				    AND NOT EXISTS (SELECT FROM offer p WHERE p.tenant_id = p_tenant AND p.agent_id = s.agent_id AND p.state = 'pending')
+				    AND NOT EXISTS (SELECT FROM callback h WHERE h.tenant_id = p_tenant AND h.agent_id = s.agent_id)
+				   FROM agent_status s JOIN agent a ON a.tenant_id = p_tenant AND a.agent_id = s.agent_id
+				  WHERE s.tenant_id = p_tenant AND s.agent_id = (x.o ->> 'agent')::int)) AS takers
+		  FROM unnest(p_run) m
+		  LEFT JOIN callback cb ON cb.tenant_id = p_tenant AND cb.callback_id = m.callback_id
+		  LEFT JOIN queue q ON q.tenant_id = p_tenant AND q.queue_id = cb.queue_id
+		 ORDER BY m.ord
+	LOOP
+		c := r.cb;
+		v_refusal := CASE
+			WHEN c.callback_id IS NULL THEN 'not_found'
+			WHEN c.seq <> r.version THEN 'stale_version'
+			WHEN cardinality(r.targets) = 0 THEN 'wrong_state'
+			WHEN c.linked_to IS NOT NULL THEN 'linked'
+			WHEN c.due_at > p_now AND r.role = 'router' THEN 'not_due'
+			WHEN r.takers IS NULL THEN 'agent_unavailable' END;
+		IF v_refusal IS NOT NULL THEN
+			v_changes := v_changes || change_refuse(r.ord, v_refusal, c);
+			CONTINUE;
+		END IF;
+		c.state := 'offered';
+		c.offers := c.offers + jsonb_array_length(r.takers);
+		FOR t IN SELECT (x ->> 'offer')::uuid AS offer_id, (x ->> 'agent')::int AS agent_id, n
+			   FROM jsonb_array_elements(r.takers) WITH ORDINALITY y(x, n)
+		LOOP
+			o := ROW (p_tenant, t.offer_id, 0, c.callback_id, t.agent_id, 'pending', p_now,
+				p_now + seconds((r.q).offer_timeout_s), NULL, NULL);
+			v_changes := v_changes || change_of(r.ord, CASE WHEN t.n = 1 THEN r.id END, 'offer.created', t.agent_id, c, o);
+		END LOOP;
+	END LOOP;
+	RETURN v_changes;
+END
+$$;

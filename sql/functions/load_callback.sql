@@ -1,0 +1,105 @@
+-- load_callback: callbacks for people to look at, with the personal data that events and the projection do not have.
+-- Reads callback, contact, note, offer, attempt, event, tenant; locks nothing.
+
+-- load_details: what is known of the contacts of some callbacks, for those who may see it.
+--   p_ids   ["uuid", ...]
+-- detail: {"contact": {"phone", "name", "email", "language"}, "subject", "notes", "case_information": {...}, "consent",
+--   "erased", "interactions": {"in_progress": {"callback": n}, "recent": {"callback": n}},
+--   "notes_by_agents": [{"at", "agent", "text"}, ...]}
+-- interactions are other callbacks of the same number: open ones, and those that ended within tenant.history_days of the
+-- last event (the only clock that a load has). No row for an unknown id.
+CREATE FUNCTION load_details(p_tenant int, p_ids json) RETURNS TABLE (callback_id uuid, detail text)
+LANGUAGE plpgsql STABLE
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+DECLARE
+	v_since timestamptz;
+BEGIN
+	SELECT e.at - t.history_days * interval '24 hours' INTO v_since
+	  FROM tenant t CROSS JOIN LATERAL (SELECT v.at FROM event v WHERE v.tenant_id = p_tenant ORDER BY v.seq DESC LIMIT 1) e
+	 WHERE t.tenant_id = p_tenant;
+	RETURN QUERY
+	SELECT k.callback_id, (jsonb_strip_nulls(jsonb_build_object(
+			'contact', jsonb_build_object('phone', k.phone, 'name', k.name, 'email', k.email, 'language', k.language),
+			'subject', k.subject, 'notes', k.notes, 'consent', k.consent, 'erased', k.erased_at IS NOT NULL,
+			'interactions', jsonb_build_object('in_progress', jsonb_build_object('callback', o.open),
+				'recent', jsonb_build_object('callback', o.recent)),
+			'notes_by_agents', n.notes)) || jsonb_build_object('case_information', k.case_information))::text
+	  FROM json_array_elements_text(p_ids) i(id)
+	 CROSS JOIN LATERAL (
+		SELECT * FROM contact c WHERE c.tenant_id = p_tenant AND c.callback_id = i.id::uuid LIMIT 1) k
+	 CROSS JOIN LATERAL (
+		SELECT count(*) FILTER (WHERE c.ended_at IS NULL) AS open, count(*) FILTER (WHERE c.ended_at >= v_since) AS recent
+		  FROM contact other CROSS JOIN LATERAL (
+			SELECT * FROM callback b WHERE b.tenant_id = p_tenant AND b.callback_id = other.callback_id LIMIT 1) c
+		 WHERE other.tenant_id = p_tenant AND other.phone = k.phone AND other.callback_id <> k.callback_id) o
+	 CROSS JOIN LATERAL (
+		SELECT coalesce(jsonb_agg(jsonb_build_object('at', ms(t.at), 'agent', t.agent_id, 'text', t.body) ORDER BY t.at, t.note_id),
+			'[]') AS notes
+		  FROM note t WHERE t.tenant_id = p_tenant AND t.callback_id = k.callback_id) n;
+END
+$$;
+
+-- load_callback: everything about one: {"callback", "detail", "offers", "attempts", "linked": [ids]} as text, or NULL.
+CREATE FUNCTION load_callback(p_tenant int, p_id uuid) RETURNS text
+LANGUAGE sql STABLE
+SET enable_seqscan = off
+AS $$
+	SELECT jsonb_build_object('callback', image_callback(c, c.seq),
+		'detail', (SELECT d.detail::jsonb FROM load_details(p_tenant, json_build_array(p_id)) d),
+		'offers', (SELECT coalesce(jsonb_agg(image_offer(o, o.seq) ORDER BY o.created_at, o.seq), '[]')
+			  FROM offer o WHERE o.tenant_id = p_tenant AND o.callback_id = p_id),
+		'attempts', (SELECT coalesce(jsonb_agg(image_attempt(a, a.seq) ORDER BY a.number), '[]')
+			  FROM attempt a WHERE a.tenant_id = p_tenant AND a.callback_id = p_id),
+		'linked', (SELECT coalesce(jsonb_agg(f.callback_id ORDER BY f.created_at, f.callback_id), '[]')
+			  FROM callback f WHERE f.tenant_id = p_tenant AND f.linked_to = p_id))::text
+	  FROM callback c WHERE c.tenant_id = p_tenant AND c.callback_id = p_id
+$$;
+
+-- load_callbacks: a page of callbacks, newest first, as a JSON array of images.
+--   p_filter   {"state", "queue": id, "agent": id, "after": id of the last one of the page before, "limit": at most 500}
+-- state is as it is shown: 'queued' are the scheduled ones that are due, 'scheduled' those that are not. agent: who has
+-- it in hand now. Those in somebody's hands are few and come from their own index, the others from the youngest on.
+CREATE FUNCTION load_callbacks(p_tenant int, p_now bigint, p_filter json) RETURNS text
+LANGUAGE plpgsql STABLE
+SET enable_seqscan = off SET jit = off
+AS $$
+DECLARE
+	v_state text := p_filter ->> 'state';
+	v_queue int := p_filter ->> 'queue';
+	v_agent int := p_filter ->> 'agent';
+	v_limit int := least(greatest(coalesce((p_filter ->> 'limit')::int, 100), 1), 500);
+	v_after callback;
+	v_rows callback[];
+BEGIN
+	IF p_filter ->> 'after' IS NOT NULL THEN
+		SELECT * INTO v_after FROM callback c WHERE c.tenant_id = p_tenant AND c.callback_id = (p_filter ->> 'after')::uuid;
+		IF NOT FOUND THEN
+			RETURN '[]';
+		END IF;
+	END IF;
+	IF v_agent IS NOT NULL OR v_state IN ('offered', 'ready_to_call', 'establishing', 'connected', 'on_hold') THEN
+		v_rows := ARRAY(
+			SELECT c FROM callback c
+			 WHERE c.tenant_id = p_tenant AND c.state IN ('offered', 'ready_to_call', 'establishing', 'connected', 'on_hold')
+			   AND (v_state IS NULL OR c.state = v_state) AND (v_queue IS NULL OR c.queue_id = v_queue)
+			   AND (v_agent IS NULL OR c.agent_id = v_agent)
+			   AND (v_after.callback_id IS NULL OR (c.created_at, c.callback_id) < (v_after.created_at, v_after.callback_id))
+			 ORDER BY c.created_at DESC, c.callback_id DESC LIMIT v_limit);
+	ELSE
+		v_rows := ARRAY(
+			SELECT c FROM callback c
+			 WHERE c.tenant_id = p_tenant AND c.created_at <= coalesce(v_after.created_at, 'infinity')
+			   AND (v_after.callback_id IS NULL OR (c.created_at, c.callback_id) < (v_after.created_at, v_after.callback_id))
+			   AND (v_queue IS NULL OR c.queue_id = v_queue)
+			   AND CASE v_state
+				WHEN 'queued' THEN c.state = 'scheduled' AND c.due_at <= from_ms(p_now)
+				WHEN 'scheduled' THEN c.state = 'scheduled' AND c.due_at > from_ms(p_now)
+				ELSE v_state IS NULL OR c.state = v_state END
+			 ORDER BY c.created_at DESC, c.callback_id DESC LIMIT v_limit);
+	END IF;
+	RETURN (SELECT coalesce(jsonb_agg(image_callback(u.c, (u.c).seq) ORDER BY u.place), '[]')::text
+		  FROM (SELECT v_rows[n] AS c, n AS place FROM generate_series(1, cardinality(v_rows)) n) u);
+END
+$$;

@@ -1,0 +1,113 @@
+-- tenant_lock: takes the tenant's advisory transaction lock. Must be a statement of its own, the first:
+-- only statements after it have a snapshot that sees what the previous holder committed.
+CREATE FUNCTION tenant_lock(p_tenant int) RETURNS void
+LANGUAGE sql VOLATILE
+AS $$ SELECT pg_advisory_xact_lock(8221, p_tenant) $$;
+
+-- log_head: the tenant's last sequence number, and the time at which this batch happens: the caller's,
+-- raised to the last event's. Raises CB001 when it is more than 2 s off the database's clock, unless the
+-- database is marked as a test; CB003 when there is no such tenant. Call it under tenant_lock().
+CREATE FUNCTION log_head(p_tenant int, p_now bigint, OUT head bigint, OUT at timestamptz)
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	v_off interval;
+BEGIN
+	at := from_ms(p_now);
+	v_off := at - clock_timestamp();
+	IF (v_off > interval '2 s' OR v_off < interval '-2 s') AND NOT (SELECT is_test FROM meta WHERE one) THEN
+		RAISE EXCEPTION 'clock is % off the database''s', v_off USING ERRCODE = 'CB001';
+	END IF;
+	SELECT e.seq, greatest(log_head.at, e.at) INTO head, at
+	  FROM event e WHERE e.tenant_id = p_tenant ORDER BY e.seq DESC LIMIT 1;
+	IF NOT FOUND THEN
+		PERFORM 1 FROM tenant t WHERE t.tenant_id = p_tenant;
+		IF NOT FOUND THEN
+			RAISE EXCEPTION 'no tenant %', p_tenant USING ERRCODE = 'CB003';
+		END IF;
+		head := 0;
+		at := from_ms(p_now);
+	END IF;
+END
+$$;
+
+-- append: writes what was decided: the rows, and one event per change, numbered from p_head + 1.
+-- Returns the events (what = 'event', ord = of the command). Refusals are passed over. The only writer of
+-- callback (but for submit's inserts), offer, attempt, agent_status and event. Needs tenant_lock().
+-- Raises CB002 when two commands of the run touch the same row.
+CREATE FUNCTION append(p_tenant int, p_now timestamptz, p_head bigint, p_changes change[]) RETURNS SETOF log_row
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	v_ords int[];
+BEGIN
+	IF EXISTS (
+		SELECT FROM unnest(p_changes) n WHERE n.refusal IS NULL AND (n.cb).callback_id IS NOT NULL
+		 GROUP BY (n.cb).callback_id HAVING min(n.ord) <> max(n.ord))
+	OR EXISTS (
+		SELECT FROM unnest(p_changes) n WHERE n.refusal IS NULL AND (n.st).agent_id IS NOT NULL
+		 GROUP BY (n.st).agent_id HAVING min(n.ord) <> max(n.ord))
+	THEN
+		RAISE EXCEPTION 'two commands of one run touch the same row' USING ERRCODE = 'CB002';
+	END IF;
+
+	-- by place, and not by joining the events to the changes again: without hash and merge joins that is a loop in a loop
+	v_ords := ARRAY(SELECT n.ord FROM unnest(p_changes) WITH ORDINALITY
+		AS n(ord, command_id, refusal, answer, kind, agent_id, extra, cb, ofr, att, st, place) WHERE n.refusal IS NULL ORDER BY n.place);
+	RETURN QUERY
+	WITH n AS MATERIALIZED (
+		SELECT u.ord, u.command_id, u.kind, u.agent_id, u.extra, u.cb, u.ofr, u.att, u.st,
+			p_head + row_number() OVER (ORDER BY u.place) AS seq
+		  FROM unnest(p_changes) WITH ORDINALITY
+			AS u(ord, command_id, refusal, answer, kind, agent_id, extra, cb, ofr, att, st, place)
+		 WHERE u.refusal IS NULL
+	), cb AS (
+		UPDATE callback c
+		   SET seq = x.seq, state = (x.cb).state, reason = (x.cb).reason, queue_id = (x.cb).queue_id, class_id = (x.cb).class_id,
+			priority = (x.cb).priority, due_at = (x.cb).due_at, promise_at = (x.cb).promise_at,
+			promise_local = (x.cb).promise_local, promise_zone = (x.cb).promise_zone, expires_at = (x.cb).expires_at,
+			agent_id = (x.cb).agent_id, attempt_id = (x.cb).attempt_id, attempts = (x.cb).attempts,
+			offers = (x.cb).offers, tried = (x.cb).tried, deadline_at = (x.cb).deadline_at,
+			linked_to = (x.cb).linked_to, disposition = (x.cb).disposition, ended_at = (x.cb).ended_at
+		  FROM (SELECT DISTINCT ON ((n.cb).callback_id) n.seq, n.cb FROM n
+			 WHERE (n.cb).callback_id IS NOT NULL ORDER BY (n.cb).callback_id, n.seq DESC) x
+		 WHERE c.tenant_id = p_tenant AND c.callback_id = (x.cb).callback_id
+	), ofr AS (
+		INSERT INTO offer AS o
+		SELECT p_tenant, (n.ofr).offer_id, n.seq, (n.ofr).callback_id, (n.ofr).agent_id, (n.ofr).state,
+			(n.ofr).created_at, (n.ofr).deadline_at, (n.ofr).ended_at, (n.ofr).reason
+		  FROM n WHERE (n.ofr).offer_id IS NOT NULL
+		    ON CONFLICT (tenant_id, offer_id) DO UPDATE
+		   SET seq = excluded.seq, state = excluded.state, ended_at = excluded.ended_at, reason = excluded.reason
+	), att AS (
+		INSERT INTO attempt AS a
+		SELECT p_tenant, (n.att).attempt_id, n.seq, (n.att).callback_id, (n.att).agent_id, (n.att).number, (n.att).state,
+			(n.att).started_at, (n.att).answered_at, (n.att).ended_at
+		  FROM n WHERE (n.att).attempt_id IS NOT NULL
+		    ON CONFLICT (tenant_id, attempt_id) DO UPDATE
+		   SET seq = excluded.seq, state = excluded.state, answered_at = excluded.answered_at, ended_at = excluded.ended_at
+	), st AS (
+		UPDATE agent_status s
+		   SET seq = x.seq, state = (x.st).state, reason = (x.st).reason, since = (x.st).since, idle_since = (x.st).idle_since,
+			deadline_at = (x.st).deadline_at, next_state = (x.st).next_state, next_reason = (x.st).next_reason,
+			missed = (x.st).missed, connected = (x.st).connected, node_id = (x.st).node_id, lost_at = (x.st).lost_at
+		  FROM (SELECT DISTINCT ON ((n.st).agent_id) n.seq, n.st FROM n
+			 WHERE (n.st).agent_id IS NOT NULL ORDER BY (n.st).agent_id, n.seq DESC) x
+		 WHERE s.tenant_id = p_tenant AND s.agent_id = (x.st).agent_id
+	), ev AS (
+		INSERT INTO event (tenant_id, seq, at, kind, command_id, callback_id, agent_id, body)
+		SELECT p_tenant, n.seq, p_now, n.kind, n.command_id,
+			coalesce((n.cb).callback_id, (n.ofr).callback_id, (n.att).callback_id), n.agent_id,
+			coalesce(n.extra, '{}')
+			|| CASE WHEN (n.cb).callback_id IS NULL THEN '{}' ELSE jsonb_build_object('callback', image_callback(n.cb, n.seq)) END
+			|| CASE WHEN (n.ofr).offer_id IS NULL THEN '{}' ELSE jsonb_build_object('offer', image_offer(n.ofr, n.seq)) END
+			|| CASE WHEN (n.att).attempt_id IS NULL THEN '{}' ELSE jsonb_build_object('attempt', image_attempt(n.att, n.seq)) END
+			|| CASE WHEN (n.st).agent_id IS NULL THEN '{}' ELSE jsonb_build_object('status', image_status(n.st, n.seq)) END
+		  FROM n
+		RETURNING seq, kind, agent_id, body
+	)
+	SELECT 'event', v_ords[ev.seq - p_head], ev.seq, ms(p_now), ev.kind, ev.agent_id, ev.body::text
+	  FROM ev
+	 ORDER BY ev.seq;
+END
+$$;

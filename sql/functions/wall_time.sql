@@ -1,0 +1,48 @@
+-- wall_time: from a contact's wall clock to UTC. One rule for every zone and every size of gap:
+--   a time that does not exist (clocks go forward) is moved forward by the gap   'moved_forward'
+--   a time that exists twice (clocks go back) is the first of the two            'first_of_two'
+--   all others                                                                   'as_asked'
+--   local_at   the wall time that is meant: not p_local when that does not exist
+-- The zone must be one of time_zone's: PostgreSQL raises an error for any other.
+--
+-- PostgreSQL itself counts a time in a gap with the offset before it, which is the rule; but of a doubled
+-- time it takes the second (datetime.c, DetermineTimeZoneOffset). The first is the one counted with the
+-- offset before the change. No clock goes back by more than a day, so the offset of a day earlier is that one,
+-- and the result is believed only when it reads as the same wall time.
+CREATE FUNCTION wall_time(p_local timestamp, p_zone text, OUT at timestamptz, OUT local_at timestamp, OUT note text)
+LANGUAGE plpgsql STABLE STRICT
+AS $$
+DECLARE
+	v_day timestamptz;
+	v_first timestamptz;
+BEGIN
+	at := p_local AT TIME ZONE p_zone;
+	local_at := at AT TIME ZONE p_zone;
+	IF local_at <> p_local THEN
+		note := 'moved_forward';
+		RETURN;
+	END IF;
+	v_day := at - interval '24 hours';
+	v_first := (p_local - ((v_day AT TIME ZONE p_zone) - (v_day AT TIME ZONE 'UTC'))) AT TIME ZONE 'UTC';
+	IF v_first < at AND v_first AT TIME ZONE p_zone = p_local THEN
+		at := v_first;
+		note := 'first_of_two';
+	ELSE
+		note := 'as_asked';
+	END IF;
+END
+$$;
+
+-- local_time: '2026-11-24T10:00' or '2026-11-24T10:00:30' (or with a blank for the T) as a timestamp; NULL for
+-- anything else, 30 February too. Never raises an error, so that it can stand in a batch.
+CREATE FUNCTION local_time(p_text text) RETURNS timestamp
+LANGUAGE sql STABLE STRICT
+AS $$
+	SELECT CASE
+		WHEN p_text !~ '^[1-9][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?$'
+			THEN NULL
+		WHEN substr(p_text, 9, 2)::int
+			> extract(day FROM make_date(left(p_text, 4)::int, substr(p_text, 6, 2)::int, 1) + interval '1 month - 1 day')
+			THEN NULL
+		ELSE p_text::timestamp END
+$$;

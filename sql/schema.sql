@@ -1,0 +1,16 @@
+-- schema: the whole of it, from nothing. Run by contrib/quickstart and callbackctl:
+--     psql -v ON_ERROR_STOP=1 -1 -f sql/schema.sql
+-- An existing database is brought forward by sql/upgrade/NNN.sql instead.
+CREATE SCHEMA callbackd;
+SET search_path = callbackd, public;
+
+\ir tables/meta.sql
+\ir tables/tenant.sql
+\ir tables/event.sql
+\ir tables/company.sql
+\ir tables/company_member.sql
+\ir tables/callback.sql
+\ir tables/agent.sql
+\ir tables/node.sql
+\ir tables/transition.sql
+\ir functions/all.sql

@@ -1,0 +1,111 @@
+-- company: what administrators set up: skills, queues, forms, disposition codes. version is the
+-- sequence number of the object's last event (ETag); ids are small and per tenant, names unique.
+CREATE TABLE skill (
+	tenant_id	int NOT NULL REFERENCES tenant,
+	skill_id	int NOT NULL,
+	name		text NOT NULL,
+	label		text NOT NULL,
+	version		bigint NOT NULL,
+	removed		boolean NOT NULL DEFAULT false,
+	PRIMARY KEY (tenant_id, skill_id),
+	UNIQUE (tenant_id, name)
+);
+
+-- queue: how its callbacks are offered. Times in seconds.
+--   skills               {"skill_id": level}: what every agent of the queue must have at least
+--   ring_max             with ring_all: offers pending at once
+--   offer_timeout_s      an offer's life
+--   ready_to_call_s      how long an agent may keep an accepted callback without finishing it
+--   dial_timeout_s       longest Establishing; call_timeout_s: longest call
+--   missed_limit         offers missed in a row until not_ready(missed); 0: never
+--   missed_rest_s        after which he is ready again by himself; 0: only when he says so
+--   reject_cooldown_s    when an agent who rejected or missed it may be offered the same callback again although others were not tried
+--   max_offers           unaccepted offers until the callback failed
+--   promise_window_s     expired when nobody took it so long after the promise; 0: never
+CREATE TABLE queue (
+	tenant_id	int NOT NULL REFERENCES tenant,
+	queue_id	int NOT NULL,
+	name		text NOT NULL,
+	label		text NOT NULL,
+	version		bigint NOT NULL,
+	removed		boolean NOT NULL DEFAULT false,
+	skills		jsonb NOT NULL DEFAULT '{}',
+	strategy	text NOT NULL DEFAULT 'longest_idle' CHECK (strategy IN ('longest_idle', 'ring_all')),
+	ring_max	int NOT NULL DEFAULT 10 CHECK (ring_max BETWEEN 1 AND 50),
+	priority	int NOT NULL DEFAULT 0 CHECK (priority BETWEEN -1000 AND 1000),
+	offer_timeout_s	int NOT NULL DEFAULT 20 CHECK (offer_timeout_s BETWEEN 1 AND 3600),
+	ready_to_call_s	int NOT NULL DEFAULT 600 CHECK (ready_to_call_s BETWEEN 1 AND 86400),
+	dial_timeout_s	int NOT NULL DEFAULT 120 CHECK (dial_timeout_s BETWEEN 1 AND 3600),
+	call_timeout_s	int NOT NULL DEFAULT 14400 CHECK (call_timeout_s BETWEEN 1 AND 86400),
+	after_call_work_s int NOT NULL DEFAULT 30 CHECK (after_call_work_s BETWEEN 0 AND 86400),
+	missed_limit	int NOT NULL DEFAULT 3 CHECK (missed_limit BETWEEN 0 AND 100),
+	missed_rest_s	int NOT NULL DEFAULT 300 CHECK (missed_rest_s BETWEEN 0 AND 86400),
+	reject_cooldown_s int NOT NULL DEFAULT 120 CHECK (reject_cooldown_s BETWEEN 0 AND 86400),
+	max_offers	int NOT NULL DEFAULT 100 CHECK (max_offers BETWEEN 1 AND 10000),
+	max_attempts	int NOT NULL DEFAULT 3 CHECK (max_attempts BETWEEN 1 AND 100),
+	retry_delay_s	int NOT NULL DEFAULT 900 CHECK (retry_delay_s BETWEEN 0 AND 2592000),
+	promise_window_s int NOT NULL DEFAULT 86400 CHECK (promise_window_s BETWEEN 0 AND 2592000),
+	disposition_required boolean NOT NULL DEFAULT false,
+	PRIMARY KEY (tenant_id, queue_id),
+	UNIQUE (tenant_id, name)
+);
+
+-- disposition: the codes an agent closes a callback with.
+CREATE TABLE disposition (
+	tenant_id	int NOT NULL REFERENCES tenant,
+	disposition_id	int NOT NULL,
+	name		text NOT NULL,
+	label		text NOT NULL,
+	class		text NOT NULL CHECK (class IN ('reached', 'retry', 'stop')),
+	version		bigint NOT NULL,
+	removed		boolean NOT NULL DEFAULT false,
+	PRIMARY KEY (tenant_id, disposition_id),
+	UNIQUE (tenant_id, name)
+);
+
+-- form: a website's intake definition, named by a public form key (unique over all tenants).
+--   countries     regions (ISO 3166) whose numbers are taken; empty: only default_region
+--   origins       web origins that may post by script (CORS)
+--   duplicates    a second request for a number with an open callback: 'link' or 'allow'
+--   *_limit       requests per *_period_s from one address, for one number, for the form; 0: no limit
+CREATE TABLE form (
+	tenant_id	int NOT NULL REFERENCES tenant,
+	form_id		int NOT NULL,
+	form_key	text NOT NULL UNIQUE CHECK (form_key ~ '^[A-Za-z0-9_-]{3,64}$'),
+	label		text NOT NULL,
+	version		bigint NOT NULL,
+	removed		boolean NOT NULL DEFAULT false,
+	queue_id	int NOT NULL,
+	skills		jsonb NOT NULL DEFAULT '{}',
+	priority	int CHECK (priority BETWEEN -1000 AND 1000),
+	default_region	text NOT NULL DEFAULT 'US' CHECK (default_region ~ '^[A-Z]{2}$'),
+	countries	text[] NOT NULL DEFAULT '{}',
+	origins		text[] NOT NULL DEFAULT '{}',
+	time_zone	text NOT NULL DEFAULT 'UTC',
+	language	text NOT NULL DEFAULT 'en',
+	consent_required boolean NOT NULL DEFAULT false,
+	consent_text	text NOT NULL DEFAULT '',
+	thank_you_url	text NOT NULL DEFAULT '',
+	thank_you_link	boolean NOT NULL DEFAULT false,
+	duplicates	text NOT NULL DEFAULT 'link' CHECK (duplicates IN ('link', 'allow')),
+	horizon_s	int NOT NULL DEFAULT 2592000 CHECK (horizon_s BETWEEN 0 AND 31536000),
+	address_limit	int NOT NULL DEFAULT 20 CHECK (address_limit >= 0),
+	address_period_s int NOT NULL DEFAULT 3600 CHECK (address_period_s BETWEEN 1 AND 86400),
+	number_limit	int NOT NULL DEFAULT 5 CHECK (number_limit >= 0),
+	number_period_s	int NOT NULL DEFAULT 86400 CHECK (number_period_s BETWEEN 1 AND 86400),
+	form_limit	int NOT NULL DEFAULT 0 CHECK (form_limit >= 0),
+	form_period_s	int NOT NULL DEFAULT 60 CHECK (form_period_s BETWEEN 1 AND 86400),
+	PRIMARY KEY (tenant_id, form_id),
+	FOREIGN KEY (tenant_id, queue_id) REFERENCES queue
+);
+
+-- requirement_class: queue + needed skills and levels beyond the queue's own; every callback is in one.
+-- The waiting callbacks of a class are interchangeable to the router but for their order.
+CREATE TABLE requirement_class (
+	tenant_id	int NOT NULL,
+	class_id	int NOT NULL,
+	queue_id	int NOT NULL,
+	skills		jsonb NOT NULL,
+	PRIMARY KEY (tenant_id, class_id),
+	UNIQUE (tenant_id, queue_id, skills)
+);
