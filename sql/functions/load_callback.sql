@@ -5,7 +5,7 @@
 --   p_ids   ["uuid", ...]
 -- detail: {"contact": {"phone", "name", "email", "language"}, "subject", "notes", "case_information": {...}, "consent",
 --   "erased", "interactions": {"in_progress": {"callback": n}, "recent": {"callback": n}},
---   "notes_by_agents": [{"at", "agent", "text"}, ...]}
+--   "notes_by_agents": [{"written_at", "agent", "text"}, ...]}
 -- interactions are other callbacks of the same number: open ones, and those that ended within tenant.history_days of the
 -- last event (the only clock that a load has). No row for an unknown id.
 CREATE FUNCTION load_details(p_tenant int, p_ids json) RETURNS TABLE (callback_id uuid, detail text)
@@ -35,7 +35,7 @@ BEGIN
 			SELECT * FROM callback b WHERE b.tenant_id = p_tenant AND b.callback_id = other.callback_id LIMIT 1) c
 		 WHERE other.tenant_id = p_tenant AND other.phone = k.phone AND other.callback_id <> k.callback_id) o
 	 CROSS JOIN LATERAL (
-		SELECT coalesce(jsonb_agg(jsonb_build_object('at', ms(t.at), 'agent', t.agent_id, 'text', t.body) ORDER BY t.at, t.note_id),
+		SELECT coalesce(jsonb_agg(jsonb_build_object('written_at', ms(t.at), 'agent', t.agent_id, 'text', t.body) ORDER BY t.at, t.note_id),
 			'[]') AS notes
 		  FROM note t WHERE t.tenant_id = p_tenant AND t.callback_id = k.callback_id) n;
 END

@@ -1,0 +1,102 @@
+-- offers: who may be offered what, and what accept, reject and timeout make of it.
+\ir fixture/company.sql
+SELECT plan(64);
+
+-- one offer, accepted
+SELECT fx.callback('plain');
+SELECT is(fx.does(0, 'offer', 'plain', v => fx.v('plain'), "to" => fx.to('plain', 1), id => 'offer'), 'ok', 'an offer');
+SELECT is(fx.did(), 'offer.created:1', 'is one event');
+SELECT is(fx.body() #>> '{callback,state}', 'offered', 'with the callback');
+SELECT is(fx.body() #> '{offer,deadline_at}', to_jsonb(fx.ms(20)), 'and the offer and its deadline');
+SELECT is((SELECT command_id FROM event WHERE tenant_id = fx.t() AND seq = fx.head()), fx.id('offer'), 'the event knows its command');
+SELECT is((SELECT callback_id FROM event WHERE tenant_id = fx.t() AND seq = fx.head()), fx.id('plain'), 'and its callback');
+SELECT is(fx.does(1, 'accept', o => 'plain/1', by => 2), 'not_found', 'an offer to somebody else is none');
+SELECT is(fx.body(), '{}'::jsonb, 'and nothing is shown of it');
+SELECT is(fx.does(1, 'accept', o => 'nothing', by => 1), 'not_found', 'nor is one that never was');
+UPDATE agent_status SET missed = 2 WHERE tenant_id = fx.t() AND agent_id = 1;
+SELECT fx.settle();
+SELECT is(fx.does(1, 'accept', o => 'plain/1', by => 1), 'ok', 'accept');
+SELECT is(fx.did(), 'offer.accepted:1', 'is one event');
+SELECT is(jsonb_build_array((fx.c('plain')).state, (fx.c('plain')).agent_id, ms((fx.c('plain')).deadline_at)), jsonb_build_array('ready_to_call', 1, fx.ms(601)),
+	'the callback is his, for as long as the queue says');
+SELECT is((fx.s(1)).missed, 0, 'what he missed before is forgotten');
+SELECT is(fx.does(2, 'accept', o => 'plain/1', by => 1), 'offer_not_pending', 'not twice');
+SELECT is(fx.body() #>> '{offer,state}', 'accepted', 'and the refusal shows how it stands');
+
+-- who is not offered anything
+SELECT fx.callback('who');
+UPDATE agent_status SET connected = false WHERE tenant_id = fx.t() AND agent_id = 2;
+UPDATE agent_status SET state = 'not_ready' WHERE tenant_id = fx.t() AND agent_id = 3;
+UPDATE agent SET removed = true WHERE tenant_id = fx.t() AND agent_id = 4;
+SELECT is(fx.does(2, 'offer', 'who', v => fx.v('who'), "to" => fx.to('who', n)), 'agent_unavailable', 'not to one who ' || why)
+  FROM (VALUES (1, 'holds another'), (2, 'has no desk'), (3, 'is not ready'), (4, 'was removed'), (7, 'is logged out'), (99, 'does not exist')) x(n, why);
+SELECT fx.callback('theirs', 'offered', '{5}');
+SELECT is(fx.does(2, 'offer', 'who', v => fx.v('who'), "to" => fx.to('who', 5)), 'agent_unavailable', 'not to one who was offered another');
+SELECT is(fx.does(2, 'offer', 'who', v => fx.v('who'), "to" => fx.to('who', 1, 2, 3, 4, 5, 6)), 'ok', 'those who are not available are left out');
+SELECT is(fx.did(), 'offer.created:6', 'the others are offered it');
+SELECT is((fx.c('who')).offers, 1, 'and only they are counted');
+
+-- what is not offered
+SELECT fx.callback('later');
+UPDATE callback SET due_at = fx.ts(100) WHERE tenant_id = fx.t() AND callback_id = fx.id('later');
+SELECT fx.settle();
+SELECT is(fx.does(3, 'offer', 'later', v => fx.v('later'), "to" => fx.to('later', 9)), 'not_due', 'the router waits until it is due');
+SELECT is(fx.does(3, 'offer', 'later', v => fx.v('later'), by => 9, role => 'supervisor', "to" => fx.to('later', 9)), 'ok', 'a supervisor need not');
+SELECT fx.callback('follower', p_linked_to => 'later');
+SELECT is(fx.does(3, 'offer', 'follower', v => fx.v('follower'), "to" => fx.to('follower', 6)), 'linked', 'a linked one is called with its leader');
+SELECT is(fx.does(3, 'offer', 'nothing', v => 1, "to" => fx.to('nothing', 6)), 'not_found', 'what there is not');
+
+-- several at once
+SELECT fx.agent(n) FROM generate_series(11, 16) n;
+SELECT fx.callback('ring', p_queue => 2);
+SELECT is(fx.does(4, 'offer', 'ring', v => fx.v('ring'), "to" => fx.to('ring', 11, 12, 13)), 'ok', 'ring_all');
+SELECT is(fx.did(), 'offer.created:11 offer.created:12 offer.created:13', 'an event for each');
+SELECT is(fx.does(5, 'reject', o => 'ring/12', by => 12, args => '{"reason": "lunch"}'), 'ok', 'one rejects');
+SELECT is((fx.c('ring')).state, 'offered', 'the others still have it');
+SELECT is((fx.o('ring/12')).reason, 'lunch', 'and the reason is kept');
+SELECT is(fx.does(6, 'accept', o => 'ring/13', by => 13), 'ok', 'another accepts');
+SELECT is(fx.did(), 'offer.accepted:13 offer.rescinded:11', 'it is rescinded for the rest');
+SELECT is((fx.body() #>> '{callback,seq}')::bigint, fx.v('ring'), 'the version he is answered is the one that counts');
+SELECT is(fx.does(6, 'accept', o => 'ring/11', by => 11), 'offer_not_pending', 'who comes second learns it');
+SELECT is(fx.body() #>> '{callback,agent}', '13', 'and who was first');
+SELECT is((fx.c('ring')).tried, NULL, 'who was tried before does not matter any more');
+
+-- back to the queue
+SELECT fx.callback('back', 'offered', '{14, 15}', 2);
+SELECT is(fx.does(7, 'reject', o => 'back/14', by => 14), 'ok', 'the first rejects');
+SELECT is(fx.does(8, 'reject', o => 'back/15', by => 15), 'ok', 'the last rejects');
+SELECT is((fx.c('back')).state, 'scheduled', 'it waits again');
+SELECT is((fx.c('back')).tried, jsonb_build_array(jsonb_build_array(14, fx.ms(7)), jsonb_build_array(15, fx.ms(8))), 'and remembers whom it was offered');
+SELECT is(ms((fx.s(15)).idle_since), fx.ms(8), 'who rejects goes to the end of the line');
+SELECT is(fx.does(9, 'offer', 'back', v => fx.v('back'), "to" => jsonb_build_array(jsonb_build_object('offer', fx.id('back again'), 'agent', 14))), 'ok', 'the first again');
+SELECT is(fx.does(10, 'reject', o => 'back again', by => 14), 'ok', 'rejects again');
+SELECT is((fx.c('back')).tried, jsonb_build_array(jsonb_build_array(15, fx.ms(8)), jsonb_build_array(14, fx.ms(10))), 'everybody is in the list once');
+
+-- the deadline
+SELECT fx.callback('slow', 'offered', '{16}');
+SELECT is(fx.does(19.999, 'offer_timeout', o => 'slow/16'), 'not_due', 'no timeout before the deadline');
+SELECT is(fx.does(20, 'offer_timeout', o => 'slow/16'), 'ok', 'at the deadline');
+SELECT is(fx.did(), 'offer.timeout:16', 'a missed one');
+SELECT is((fx.s(16)).missed, 1, 'is counted');
+SELECT is((fx.s(16)).state, 'ready', 'and forgiven, the first');
+UPDATE agent_status SET missed = 2 WHERE tenant_id = fx.t() AND agent_id = 16;
+SELECT fx.settle();
+SELECT fx.callback('slow2', 'offered', '{16}');
+SELECT is(fx.does(21, 'offer_timeout', o => 'slow2/16'), 'ok', 'the third');
+SELECT is(fx.did(), 'offer.timeout:16 agent.not_ready:16', 'is one too many');
+SELECT is(jsonb_build_array((fx.s(16)).state, (fx.s(16)).reason, ms((fx.s(16)).deadline_at)), jsonb_build_array('not_ready', 'missed', fx.ms(321)), 'he rests');
+SELECT is(fx.does(320, 'agent_deadline', agent => 16), 'not_due', 'for a while');
+SELECT is(fx.does(321, 'agent_deadline', agent => 16), 'ok', 'and is ready again');
+SELECT is(jsonb_build_array((fx.s(16)).state, (fx.s(16)).missed, (fx.s(16)).deadline_at), jsonb_build_array('ready', 0, NULL), 'with a clean slate');
+SELECT fx.callback('slow3', 'offered', '{14}', 2);
+SELECT is(fx.does(321, 'offer_timeout', o => 'slow3/14'), 'ok', 'where one is too many and no rest is set');
+SELECT is(jsonb_build_array((fx.s(14)).state, (fx.s(14)).deadline_at), jsonb_build_array('not_ready', NULL), 'he must say himself when he is ready');
+
+-- offers used up
+SELECT fx.callback('worn', 'offered', '{16}', p_offers => 5);
+SELECT is(fx.does(322, 'reject', o => 'worn/16', by => 16), 'ok', 'the last offer that the queue allows');
+SELECT is(fx.did() || ' ' || (fx.c('worn')).reason, 'offer.rejected:16 callback.failed max_offers', 'fails it');
+
+SELECT is(fx.broken(), '', 'rows and log agree');
+SELECT * FROM finish();
+ROLLBACK;
