@@ -141,6 +141,19 @@ format_all(struct excerpt *p)
 		format(p, &p->drafts[i]);
 }
 
+/* By callback; those that could not be had are null. */
+static void
+add_details(struct excerpt *p, const json_t *details)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		struct draft *d = &p->drafts[i];
+		if (d->callback == NULL)
+			continue;
+		json_t *detail = json_object_get(details, d->callback);
+		json_object_set_new(d->body, "detail", detail != NULL ? json_incref(detail) : json_null());
+	}
+}
+
 static void
 on_details(void *arg, const PGresult *res, const char *err)
 {
@@ -152,13 +165,7 @@ on_details(void *arg, const PGresult *res, const char *err)
 	json_t *details = json_object();
 	for (int row = 0; err == NULL && row < PQntuples(res); row++)
 		json_object_set_new(details, PQgetvalue(res, row, 0), json_loads(PQgetvalue(res, row, 1), 0, NULL));
-	for (size_t i = 0; i < p->n; i++) {
-		struct draft *d = &p->drafts[i];
-		if (d->callback == NULL)
-			continue;
-		json_t *detail = json_object_get(details, d->callback);
-		json_object_set_new(d->body, "detail", detail != NULL ? json_incref(detail) : json_null());
-	}
+	add_details(p, details);
 	json_decref(details);
 	format_all(p);
 	p->done(p->arg);
@@ -185,6 +192,7 @@ excerpt_run(struct excerpt *p, void (*done)(void *), void *arg)
 	json_decref(ids);
 	if (p->query != NULL)
 		return false;
+	add_details(p, NULL);
 	format_all(p);
 	return true;
 }

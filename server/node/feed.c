@@ -2,6 +2,8 @@
  * feed: subscribers and how they are fed. Those who are LIVE share one page of
  * new events; who comes with an older cursor is BEHIND and reads pages of his
  * own until he has caught up. Formatting is excerpt.c's, writing net/stream.c's.
+ * It is long because a reader goes from one to the other at any step: both have every
+ * list and buffer in common.
  */
 #include "node/feed.h"
 
@@ -14,6 +16,7 @@
 
 #include <event2/event.h>
 
+#include "base/clock.h"
 #include "base/conf.h"
 #include "base/id.h"
 #include "base/log.h"
@@ -31,6 +34,9 @@
 /* Who catches up waits while so much is unsent: a slow reader is paced, not dropped. */
 #define BEHIND_QUEUED (16 * 1024)
 #define BEHIND_WAIT_MS 20
+#define RETRY_MS 1000
+/* So many ask the database at once: a restart's thousand must not stand before its commands. */
+#define BEHIND_AT_ONCE 8
 
 /* A text shared by the streams it goes to. */
 struct chunk {
@@ -54,9 +60,11 @@ struct subscriber {
 	struct feed_reader reader;
 	uint64_t next;				/* the next event to look at */
 	bool reset;				/* begin with a reset */
+	bool ahead;				/* of this node; the log does have what he has seen */
 	struct event *timer;			/* behind: next step; poll: timeout when live */
 	struct excerpt *page;			/* behind: being made ready */
 	struct query *query;			/* behind: reading what the ring forgot */
+	bool asking;				/* for either, the database */
 	/* a stream */
 	struct stream *stream;
 	STAILQ_HEAD(, pending) pending;
@@ -64,7 +72,7 @@ struct subscriber {
 	feed_answer_fn answer;
 	void *arg;
 	int max;
-	int64_t timeout_ms;
+	int64_t until_ms;			/* monotonic */
 	struct buf events;
 	int count;
 };
@@ -77,12 +85,13 @@ struct feed {
 	struct subscriber_list all;		/* live readers of everything */
 	struct subscriber_list *by_agent;	/* live readers of their own */
 	int by_agent_n;
+	int epoch;				/* of the log that sent counts in */
 	uint64_t sent;				/* live subscribers have seen up to this */
 	struct excerpt *page;			/* the live page being made ready */
 	uint64_t page_to;
 	struct stream_round *round;
 	struct event *heartbeat;
-	size_t streams, polls;
+	size_t streams, polls, asking;
 	uint64_t written;
 };
 
@@ -92,6 +101,7 @@ static void on_visit(struct stream *, void *);
 static void on_live_page(void *);
 static void on_own_page(void *);
 static void on_history(void *, const PGresult *, const char *);
+static void on_ahead(void *, const PGresult *, const char *);
 
 struct feed *
 feed_new(struct tenant *t)
@@ -129,6 +139,26 @@ chunk_new(const struct buf *b)
 }
 
 static void
+set_asking(struct subscriber *s, bool asking)
+{
+	s->feed->asking += asking;
+	s->feed->asking -= s->asking;
+	s->asking = asking;
+}
+
+/* What he waits for is of no use any more. */
+static void
+ask_no_more(struct subscriber *s)
+{
+	excerpt_free(s->page);
+	s->page = NULL;
+	if (s->query != NULL)
+		pool_forget(s->query);
+	s->query = NULL;
+	set_asking(s, false);
+}
+
+static void
 subscriber_free(struct subscriber *s)
 {
 	struct pending *p;
@@ -138,9 +168,7 @@ subscriber_free(struct subscriber *s)
 		chunk_unref(p->chunk);
 		free(p);
 	}
-	excerpt_free(s->page);
-	if (s->query != NULL)
-		pool_forget(s->query);
+	ask_no_more(s);
 	event_free(s->timer);
 	buf_fini(&s->events);
 	free(s);
@@ -177,8 +205,10 @@ to_live(struct subscriber *s)
 		TAILQ_INSERT_TAIL(&f->all, s, by_reader);
 	else
 		TAILQ_INSERT_TAIL(readers_of(f, s->reader.agent_id), s, by_reader);
-	if (s->answer != NULL)
-		timer_in(s->timer, s->timeout_ms);
+	if (s->answer != NULL) {
+		int64_t left = s->until_ms - clock_mono_ms();
+		timer_in(s->timer, left > 0 ? left : 0);
+	}
 }
 
 static void
@@ -311,6 +341,45 @@ poll_answer(struct subscriber *s)
 	buf_fini(&b);
 }
 
+/* His session is open, and gives the right that it gave when he came. */
+static bool
+entitled(const struct subscriber *s)
+{
+	struct tenant *t = s->feed->tenant;
+	struct session_view v;
+
+	if (s->reader.agent_id == 0)
+		return true;	/* the operator has no session */
+	if (!projection_session(tenant_projection(t), s->reader.token_hash, &v) || v.expires_at <= node_now_ms(tenant_node(t)))
+		return false;
+	return s->reader.all == (strcmp(v.role, "supervisor") == 0 || strcmp(v.role, "administrator") == 0);
+}
+
+/* He reads no further. A poll is gone after it, a stream leaves by its on_close. */
+static void
+end(struct subscriber *s)
+{
+	if (s->state == LIVE)
+		s->next = s->feed->sent + 1;
+	if (s->stream != NULL)
+		stream_finish(s->stream, "signed out");
+	else
+		poll_answer(s);
+}
+
+/* Of one agent, or of all (0). */
+static void
+end_unentitled(struct subscriber_list *list, int agent_id)
+{
+	struct subscriber *s, *next;
+
+	for (s = TAILQ_FIRST(list); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, link);
+		if ((agent_id == 0 || s->reader.agent_id == agent_id) && !entitled(s))
+			end(s);
+	}
+}
+
 static bool
 concerns(const struct subscriber *s, int agent_id)
 {
@@ -407,7 +476,7 @@ promote(struct feed *f)
 		next = TAILQ_NEXT(s, link);
 		if (s->page != NULL || s->query != NULL || event_pending(s->timer, EV_TIMEOUT, NULL))
 			continue;
-		if (s->next > f->sent)
+		if (s->next == f->sent + 1)
 			to_live(s);
 		else
 			timer_in(s->timer, 0);
@@ -437,23 +506,35 @@ live_break(struct feed *f)
 	f->sent = projection_seq(tenant_projection(f->tenant));
 }
 
-/* A session that was closed reads no further than this. */
+/* Another log, or the same one restored from before: nobody's place means anything any more. */
 static void
-close_sessions(struct feed *f, const struct ring_event *e)
+start_over(struct feed *f, const struct projection *p)
 {
-	uint8_t hash[32];
-	const char *hex;
-	json_t *body;
+	struct subscriber *s;
 
-	if (strcmp(e->kind, "session.closed") != 0 || (body = json_loads(e->body, 0, NULL)) == NULL)
+	excerpt_free(f->page);
+	f->page = NULL;
+	f->epoch = projection_epoch(p);
+	f->sent = projection_seq(p);
+	while ((s = TAILQ_FIRST(&f->live)) != NULL)
+		to_behind(s, f->sent + 1);
+	TAILQ_FOREACH(s, &f->behind, link) {
+		ask_no_more(s);
+		s->next = f->sent + 1;
+		s->reset = true;
+		s->ahead = false;
+		timer_in(s->timer, 0);
+	}
+}
+
+/* Whose session ended, or whose role changed, reads no further than this. */
+static void
+end_sessions(struct feed *f, const struct ring_event *e)
+{
+	if (e->agent_id == 0 || (strcmp(e->kind, "session.closed") != 0 && strcmp(e->kind, "agent.changed") != 0))
 		return;
-	hex = json_string_value(json_object_get(json_object_get(body, "session"), "token_hash"));
-	bool ok = hex != NULL && strlen(hex) == 64;
-	for (size_t i = 0; ok && i < sizeof hash; i++)
-		ok = sscanf(hex + 2 * i, "%2hhx", &hash[i]) == 1;
-	if (ok)
-		feed_session_closed(f, hash);
-	json_decref(body);
+	end_unentitled(&f->live, e->agent_id);
+	end_unentitled(&f->behind, e->agent_id);
 }
 
 void
@@ -462,7 +543,11 @@ feed_events(struct feed *f)
 	struct ring *ring = tenant_ring(f->tenant);
 	struct projection *p = tenant_projection(f->tenant);
 
-	while (f->page == NULL && p != NULL && f->sent < projection_seq(p)) {
+	if (p == NULL)
+		return;
+	if (projection_epoch(p) != f->epoch || projection_seq(p) < f->sent)
+		start_over(f, p);
+	while (f->page == NULL && f->sent < projection_seq(p)) {
 		if (TAILQ_EMPTY(&f->live)) {
 			f->sent = projection_seq(p);
 			return;
@@ -477,7 +562,7 @@ feed_events(struct feed *f)
 		    (e = ring_get(ring, f->page_to + 1)) != NULL; f->page_to++) {
 			if (anybody(f, e->agent_id))
 				excerpt_add(f->page, e->seq, e->at_ms, e->agent_id, e->kind, e->body);
-			close_sessions(f, e);
+			end_sessions(f, e);
 		}
 		if (excerpt_run(f->page, on_live_page, f))
 			live_deliver(f);
@@ -520,7 +605,13 @@ own_deliver(struct subscriber *s)
 static void
 on_own_page(void *arg)
 {
-	own_deliver(arg);
+	struct subscriber *s = arg;
+
+	set_asking(s, false);
+	if (entitled(s))
+		own_deliver(s);
+	else
+		end(s);
 }
 
 static void
@@ -529,6 +620,8 @@ own_run(struct subscriber *s, uint64_t next)
 	s->next = next;
 	if (excerpt_run(s->page, on_own_page, s))
 		own_deliver(s);
+	else
+		set_asking(s, true);
 }
 
 static void
@@ -542,6 +635,16 @@ own_reset(struct subscriber *s)
 	own_run(s, head + 1);
 }
 
+/* The database does not answer: a poll waits for it no longer than for an event. */
+static void
+retry(struct subscriber *s)
+{
+	if (s->answer != NULL && clock_mono_ms() >= s->until_ms)
+		poll_answer(s);
+	else
+		timer_in(s->timer, RETRY_MS);
+}
+
 /* What the ring forgot, from the database. */
 static void
 on_history(void *arg, const PGresult *res, const char *err)
@@ -549,8 +652,9 @@ on_history(void *arg, const PGresult *res, const char *err)
 	struct subscriber *s = arg;
 
 	s->query = NULL;
+	set_asking(s, false);
 	if (err != NULL) {
-		timer_in(s->timer, 1000);
+		retry(s);
 		return;
 	}
 	uint64_t next = s->next;
@@ -570,17 +674,55 @@ on_history(void *arg, const PGresult *res, const char *err)
 }
 
 static void
-read_history(struct subscriber *s)
+read_log(struct subscriber *s, uint64_t from, int max, pool_done_fn done)
 {
 	struct tenant *t = s->feed->tenant;
 	char id[16], after[24], limit[16];
 
 	snprintf(id, sizeof id, "%d", tenant_id(t));
-	snprintf(after, sizeof after, "%" PRIu64, s->next - 1);
-	snprintf(limit, sizeof limit, "%d", BEHIND_PAGE);
-	s->query = pool_send(node_pool(tenant_node(t)), STATEMENT_load_events, (const char *[]){ id, after, limit }, on_history, s);
+	snprintf(after, sizeof after, "%" PRIu64, from - 1);
+	snprintf(limit, sizeof limit, "%d", max);
+	s->query = pool_send(node_pool(tenant_node(t)), STATEMENT_load_events, (const char *[]){ id, after, limit }, done, s);
 	if (s->query == NULL)
-		timer_in(s->timer, 1000);
+		retry(s);
+	else
+		set_asking(s, true);
+}
+
+static void
+on_ahead(void *arg, const PGresult *res, const char *err)
+{
+	struct subscriber *s = arg;
+
+	s->query = NULL;
+	set_asking(s, false);
+	if (err != NULL) {
+		retry(s);
+		return;
+	}
+	s->ahead = PQntuples(res) > 0 && strcmp(PQgetvalue(res, 0, 0), "event") == 0;
+	s->reset = !s->ahead;
+	timer_in(s->timer, 0);
+}
+
+/*
+ * He has seen more than is fed here yet: by a node that was faster, or in the
+ * answer to a request while a page was under way. Until the feed is as far he
+ * waits; was it never in the log, he begins anew.
+ */
+static void
+wait_ahead(struct subscriber *s)
+{
+	struct tenant *t = s->feed->tenant;
+	bool known_here = s->next <= projection_seq(tenant_projection(t)) + 1;
+
+	if (!known_here && !s->ahead) {
+		read_log(s, s->next - 1, 1, on_ahead);
+		return;
+	}
+	if (!known_here)
+		tenant_look(t);
+	timer_in(s->timer, BEHIND_WAIT_MS);
 }
 
 /* One step of somebody who is behind; also a waiting poll's timeout. */
@@ -593,9 +735,8 @@ on_step(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (s->state == LIVE) {
-		s->next = f->sent + 1;
-		poll_answer(s);
+	if (s->state == LIVE || !entitled(s)) {
+		end(s);
 		return;
 	}
 	if (s->stream != NULL && (stream_queued(s->stream) > BEHIND_QUEUED || !STAILQ_EMPTY(&s->pending))) {
@@ -606,13 +747,23 @@ on_step(evutil_socket_t fd, short what, void *arg)
 		own_reset(s);
 		return;
 	}
-	if (s->next > f->sent) {
-		if (f->page == NULL)
+	if (s->next == f->sent + 1) {
+		if (s->ahead && s->answer != NULL)
+			poll_answer(s);	/* it is a request that waits, and that not for long */
+		else if (f->page == NULL)
 			to_live(s);	/* else promote() will */
 		return;
 	}
+	if (f->asking >= BEHIND_AT_ONCE) {
+		timer_in(s->timer, BEHIND_WAIT_MS);
+		return;
+	}
+	if (s->next > f->sent + 1) {
+		wait_ahead(s);
+		return;
+	}
 	if (ring_get(ring, s->next) == NULL) {
-		read_history(s);
+		read_log(s, s->next, BEHIND_PAGE, on_history);
 		return;
 	}
 	uint64_t next = s->next;
@@ -643,7 +794,7 @@ subscriber_new(struct feed *f, const struct feed_reader *r, const char *cursor)
 	s->next = f->sent + 1;
 	if (cursor != NULL) {
 		if (event_id_parse(cursor, &epoch, &seq) && epoch == projection_epoch(p) &&
-		    seq >= projection_floor(p) && seq <= projection_seq(p))
+		    seq >= projection_floor(p) && seq < INT64_MAX)
 			s->next = seq + 1;
 		else
 			s->reset = true;
@@ -686,33 +837,10 @@ feed_poll(struct feed *f, const struct feed_reader *r, const char *cursor, int m
 	s->answer = answer;
 	s->arg = arg;
 	s->max = max;
-	s->timeout_ms = timeout_ms;
+	s->until_ms = clock_mono_ms() + timeout_ms;
 	f->polls++;
 	presence_touch(tenant_presence(f->tenant), r->agent_id);
 	return s;
-}
-
-static void
-close_in(struct subscriber_list *list, const uint8_t hash[32])
-{
-	struct subscriber *s, *next;
-
-	for (s = TAILQ_FIRST(list); s != NULL; s = next) {
-		next = TAILQ_NEXT(s, link);
-		if (memcmp(s->reader.token_hash, hash, 32) != 0)
-			continue;
-		if (s->stream != NULL)
-			stream_finish(s->stream, "signed out");
-		else
-			poll_answer(s);
-	}
-}
-
-void
-feed_session_closed(struct feed *f, const uint8_t hash[32])
-{
-	close_in(&f->live, hash);
-	close_in(&f->behind, hash);
 }
 
 static void
@@ -726,6 +854,9 @@ on_heartbeat(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (tenant_projection(f->tenant) == NULL)
 		return;
+	/* A session that runs out makes no event. */
+	end_unentitled(&f->live, 0);
+	end_unentitled(&f->behind, 0);
 	frame_cursor(&b, f, f->sent);
 	struct chunk *c = chunk_new(&b);
 	TAILQ_FOREACH(s, &f->live, link)

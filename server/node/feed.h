@@ -25,7 +25,7 @@ void feed_events(struct feed *);
 struct feed_reader {
 	int agent_id;
 	bool all;			/* supervisor and above: the whole tenant */
-	uint8_t token_hash[32];		/* the session that reads; ends with it */
+	uint8_t token_hash[32];		/* the session that reads: with it, or with this right, the stream ends */
 };
 
 /*
@@ -45,9 +45,6 @@ void feed_leave(struct subscriber *);
 typedef void (*feed_answer_fn)(void *arg, const char *json, size_t len);
 struct subscriber *feed_poll(struct feed *, const struct feed_reader *, const char *cursor, int max, int timeout_ms,
     feed_answer_fn, void *arg);
-
-/* The session ended: its streams end ("signed out"). */
-void feed_session_closed(struct feed *, const uint8_t token_hash[32]);
 
 struct feed_counts { size_t streams, polls, catching_up; uint64_t sent; };
 struct feed_counts feed_counts(const struct feed *);

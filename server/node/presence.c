@@ -1,7 +1,10 @@
 /*
  * presence: desks of agents on this node, counted. A desk is here while a
- * stream of it is open, and presence_ms after its last request. What the log says is compared with what is here, and what differs is
- * said by a command; so a lost answer or a reload needs no special case.
+ * stream of it is open, and presence_ms after its last request. What the log
+ * says is compared with what is here, and what differs is said by a command; so
+ * a lost answer or a reload needs no special case. An agent with desks on several
+ * nodes is connected by the one that came last; the others say so only when that
+ * one has said that he left, else they would contradict each other for ever.
  */
 #include "node/presence.h"
 
@@ -30,6 +33,7 @@ struct desk {
 	int agent_id;
 	int open;			/* streams */
 	int64_t touched_ms;		/* last request, monotonic */
+	bool came;			/* just now: not yet said, whatever another node says */
 	struct ticket *ticket;		/* a command that says so is under way */
 };
 
@@ -77,6 +81,12 @@ presence_free(struct presence *p)
 	free(p);
 }
 
+static void
+desk_untouch(struct desk *d)
+{
+	d->touched_ms = clock_mono_ms() - node_conf(tenant_node(d->presence->tenant))->presence_ms;
+}
+
 static struct desk *
 desk_of(struct presence *p, int agent_id)
 {
@@ -90,6 +100,7 @@ desk_of(struct presence *p, int agent_id)
 	struct desk *d = xcalloc(1, sizeof *d);
 	d->presence = p;
 	d->agent_id = agent_id;
+	desk_untouch(d);
 	p->by_agent[agent_id] = d;
 	TAILQ_INSERT_TAIL(&p->desks, d, link);
 	return d;
@@ -136,13 +147,20 @@ compare(struct desk *d)
 	struct session_view v;
 	bool here = desk_here(d);
 
-	if (d->ticket != NULL || !tenant_live(t) || p == NULL)
+	if (!tenant_live(t) || p == NULL)
 		return false;
-	if (!projection_agent(p, d->agent_id, &v))
+	bool known = projection_agent(p, d->agent_id, &v);
+	bool said = known && v.connected && id_equal(v.node, node_id(tenant_node(t)));
+	if (said)
+		d->came = false;
+	if (d->ticket != NULL)
+		return false;
+	if (!known)
 		return !here;
-	bool said = v.connected && id_equal(v.node, node_id(tenant_node(t)));
-	if (here && !said && !v.logged_out) {
+	if (here && !v.logged_out && (!v.connected || (d->came && !said))) {
 		say(d, "connect");
+		if (d->ticket != NULL)
+			d->came = false;
 		return false;
 	}
 	if (!here && said) {
@@ -183,6 +201,7 @@ presence_enter(struct presence *p, int agent_id)
 {
 	struct desk *d = desk_of(p, agent_id);
 
+	d->came |= d->open == 0;
 	d->open++;
 	(void)compare(d);
 }
@@ -199,7 +218,7 @@ presence_leave(struct presence *p, int agent_id)
 	 * was closed. Whoever polls touches again within presence_ms.
 	 */
 	if (d->open == 0)
-		d->touched_ms = clock_mono_ms() - node_conf(tenant_node(p->tenant))->presence_ms;
+		desk_untouch(d);
 	(void)compare(d);
 }
 
@@ -208,6 +227,16 @@ presence_touch(struct presence *p, int agent_id)
 {
 	struct desk *d = desk_of(p, agent_id);
 
+	d->came |= !desk_here(d);
 	d->touched_ms = clock_mono_ms();
 	(void)compare(d);
+}
+
+void
+presence_told(struct presence *p, int agent_id)
+{
+	struct desk *d = desk_of(p, agent_id);
+
+	if (compare(d))
+		desk_free(d);
 }

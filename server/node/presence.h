@@ -16,6 +16,11 @@ void presence_enter(struct presence *, int agent_id);
 void presence_leave(struct presence *, int agent_id);
 /* A request of his came in. */
 void presence_touch(struct presence *, int agent_id);
+/*
+ * The log says that a desk of his came or went: on another node, or on this one
+ * by a command that was given up and committed all the same.
+ */
+void presence_told(struct presence *, int agent_id);
 /* The projection was (re)loaded, or an agent signed in: says again what differs. */
 void presence_check(struct presence *);
 

@@ -31,6 +31,7 @@
 /* Refused this often in a row without one acceptance: the projection must be wrong. */
 #define REFUSED_MAX 100
 #define EXPIRE_MAX 500
+#define EXPIRE_RETRY_MS 1000
 #define FULL_WAIT_MS 50
 
 struct flight {
@@ -40,6 +41,7 @@ struct flight {
 	struct router_action action;
 	bool stale;			/* the projection it was made for is gone: settles nothing */
 	int open;			/* expire commands not yet answered */
+	bool failed;			/* one of them could not be asked: to be looked for again */
 };
 
 struct routing {
@@ -281,14 +283,27 @@ on_refill(void *arg, const PGresult *res, const char *err)
 	settle(f);
 }
 
+/* What was refused has changed, and its event says when it expires; what failed has not. */
+static void
+expire_answered(struct flight *f)
+{
+	struct routing *r = f->routing;
+	struct projection *p = tenant_projection(r->tenant);
+
+	if (--f->open > 0)
+		return;
+	if (f->failed && !f->stale && p != NULL)
+		projection_set_expiry(p, node_now_ms(tenant_node(r->tenant)) + EXPIRE_RETRY_MS);
+	settle(f);
+}
+
 static void
 on_expired_answer(void *arg, const struct lane_answer *a)
 {
 	struct flight *f = arg;
 
-	(void)a;
-	if (--f->open == 0)
-		settle(f);
+	f->failed |= a->err != NULL;
+	expire_answered(f);
 }
 
 /* load_expired(): each row becomes an `expire` command; the last says when to look again. */
@@ -320,12 +335,13 @@ on_expired(void *arg, const PGresult *res, const char *err)
 		json_object_set_new(cmd, "version", json_integer(strtoll(PQgetvalue(res, i, 1), NULL, 10)));
 		if (lane_execute(tenant_lane(r->tenant), cmd, on_expired_answer, f) != NULL)
 			f->open++;
+		else
+			f->failed = true;
 	}
 	if (PQntuples(res) > EXPIRE_MAX)
 		next = node_now_ms(tenant_node(r->tenant));	/* a full page: there may be more at once */
 	projection_set_expiry(p, next);
-	if (--f->open == 0)
-		settle(f);
+	expire_answered(f);
 }
 
 static void

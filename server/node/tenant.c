@@ -87,14 +87,17 @@ tenant_free(struct tenant *t)
 {
 	if (t == NULL)
 		return;
-	routing_free(t->routing);
-	presence_free(t->presence);
+	/* Who asks the lane goes before it, but routing: it has more in the lane than it has flights. */
+	t->live = false;
 	feed_free(t->feed);
+	presence_free(t->presence);
 	if (t->load != NULL)
 		lane_forget(t->load);
 	if (t->look != NULL)
 		lane_forget(t->look);
+	routing_hold(t->routing, false);
 	lane_free(t->lane);
+	routing_free(t->routing);
 	event_free(t->retry);
 	projection_free(t->projection);
 	ring_free(t->ring);
@@ -196,11 +199,12 @@ on_loaded(void *arg, const PGresult *res, const char *err)
 		timer_in(t->retry, LOAD_RETRY_MS);
 		return;
 	}
+	bool same_log = t->projection != NULL && projection_epoch(t->projection) == projection_epoch(p);
 	projection_free(t->projection);
 	t->projection = p;
 	routing_forget(t->routing);
 	/* A ring that does not reach the head has a hole behind it. */
-	if (ring_last(t->ring) != projection_seq(p))
+	if (!same_log || ring_last(t->ring) != projection_seq(p))
 		ring_clear(t->ring);
 	t->live = true;
 	struct projection_counts n = projection_counts(p);
@@ -227,6 +231,8 @@ apply(struct tenant *t, const struct lane_event *e)
 	switch (fit) {
 	case PROJECTION_APPLIED:
 		ring_add(t->ring, e->seq, e->at_ms, e->agent_id, e->kind, e->body, e->body_len);
+		if (strcmp(e->kind, "agent.connected") == 0 || strcmp(e->kind, "agent.disconnected") == 0)
+			presence_told(t->presence, e->agent_id);
 		return true;
 	case PROJECTION_OLD:
 		return true;

@@ -58,6 +58,11 @@ BEGIN
 			v_opened := v_opened || x;
 			v_changes := v_changes || change_of(r.ord, r.id, 'session.opened', g.agent_id, NULL, NULL, NULL, NULL,
 				jsonb_build_object('session', image_session(x)));
+			FOREACH x IN ARRAY v_closing LOOP
+				v_changes := v_changes || change_of(r.ord, NULL, 'session.closed', g.agent_id, NULL, NULL, NULL, NULL,
+					jsonb_build_object('session', jsonb_build_object('token_hash', encode(x.token_hash, 'hex'), 'closed', true)));
+			END LOOP;
+			v_closed := v_closed || v_closing;
 			IF s.state = 'logged_out' THEN
 				IF r.args -> 'ready' = 'true' THEN
 					s := status_set(s, 'ready', NULL, p_now);
