@@ -383,6 +383,18 @@ batch_count(struct lane *l, const struct batch *b)
 	pace_learn(&l->pace[b->kind], b->n, l->counts.last_batch_us);
 }
 
+/* The highest event that was there before this batch and that an answer names; 0 none. */
+static uint64_t
+verdict_repeated(const struct verdict *v)
+{
+	uint64_t first = v->n_events > 0 ? v->events[0].seq : UINT64_MAX, top = 0;
+
+	for (size_t i = 0; i < v->n_answers; i++)
+		if (v->answers[i].refusal == NULL && v->answers[i].seq < first && v->answers[i].seq > top)
+			top = v->answers[i].seq;
+	return top;
+}
+
 static void
 batch_commit(struct lane *l, struct batch *b, const PGresult *res)
 {
@@ -397,14 +409,17 @@ batch_commit(struct lane *l, struct batch *b, const PGresult *res)
 		ending_give_up(l, lane_err_failed);
 		return;
 	}
+	uint64_t repeated = verdict_repeated(&v);
 	if (v.n_events > 0 && l->on_events != NULL)
 		l->on_events(l->arg, v.events, v.n_events);
+	if (repeated > 0 && !l->dead && l->on_events != NULL)
+		l->on_events(l->arg, NULL, 0);
 	for (size_t i = 0; (t = TAILQ_FIRST(&l->ending)) != NULL; i++) {
 		TAILQ_REMOVE(&l->ending, t, link);
 		ticket_answer(t, &v.answers[i]);
 		ticket_free(t);
 	}
-	lane_notify(l, v.top_seq);
+	lane_notify(l, v.top_seq > 0 ? v.top_seq : repeated);
 	verdict_fini(&v);
 }
 

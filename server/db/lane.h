@@ -40,7 +40,11 @@ extern const char lane_err_full[], lane_err_down[], lane_err_failed[];
 
 /* Exactly once, from the loop, after on_events of the same batch. */
 typedef void (*lane_answer_fn)(void *arg, const struct lane_answer *);
-/* Events of a batch in order, before its answers. */
+/*
+ * Events of a batch in order, before its answers. NULL and 0: a command of it had
+ * been committed before (its batch was sent again), and its events came from
+ * nobody: they are in the log.
+ */
 typedef void (*lane_events_fn)(void *arg, const struct lane_event *, size_t n);
 
 struct lane *lane_new(struct event_base *, struct pool *, const struct clock *, int tenant_id, lane_events_fn, void *arg);

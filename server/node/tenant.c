@@ -253,6 +253,10 @@ on_events(void *arg, const struct lane_event *events, size_t n)
 
 	if (!t->live)
 		return;		/* the load that is under way will be newer */
+	if (n == 0) {
+		tenant_look(t);
+		return;
+	}
 	for (size_t i = 0; i < n; i++)
 		if (!apply(t, &events[i]))
 			break;

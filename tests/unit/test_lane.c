@@ -36,6 +36,7 @@ static struct {
 	struct lane *lane;
 	struct clock clock;
 	uint64_t top; /* of the events, which must have no gap */
+	int told;     /* that something had been committed before */
 	int answers;
 	bool asking;
 	struct lane **free; /* when events come */
@@ -45,7 +46,10 @@ static void
 on_events(void *arg, const struct lane_event *e, size_t n)
 {
 	assert_ptr_equal(arg, &bench);
-	assert_true(n > 0);
+	if (n == 0) {
+		bench.told++;
+		return;
+	}
 	for (size_t i = 0; i < n; i++) {
 		assert_int_equal(e[i].seq, ++bench.top);
 		assert_int_equal(e[i].body_len, strlen(e[i].body));
@@ -333,6 +337,7 @@ test_commit_then_lost(void **state)
 		accepted(&asks[i]);
 		assert_int_equal(asks[i].seq, i + 1);
 	}
+	assert_int_equal(bench.told, 1);
 	assert_int_equal(lane_counts(bench.lane).resent, 1);
 	assert_int_equal(cluster_number(fixture.cluster, "SELECT count(*) FROM event"), 5);
 	assert_int_equal(cluster_number(fixture.cluster, "SELECT count(*) FROM call"), 2);
