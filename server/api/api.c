@@ -255,6 +255,15 @@ body_read(struct api_call *call)
 }
 
 static enum http_verdict
+serve(struct api_call *call)
+{
+	/* Whoever asks anything is at his desk; but not by signing out. */
+	if (call->agent_id != 0 && !(call->route->body == API_BODY_NONE && strcmp(call->route->method, "DELETE") == 0))
+		presence_touch(tenant_presence(call->tenant), call->agent_id);
+	return call->route->handler(call);
+}
+
+static enum http_verdict
 on_request(struct http_request *req, void *arg)
 {
 	struct api_call *call = *http_user(req);
@@ -262,10 +271,7 @@ on_request(struct http_request *req, void *arg)
 	(void)arg;
 	if (!body_read(call))
 		return HTTP_DONE;
-	/* Whoever asks anything is at his desk; but not by signing out. */
-	if (call->agent_id != 0 && !(call->route->body == API_BODY_NONE && strcmp(call->route->method, "DELETE") == 0))
-		presence_touch(tenant_presence(call->tenant), call->agent_id);
-	return call->route->handler(call);
+	return call->unsure ? who_look(call, serve) : serve(call);
 }
 
 static void

@@ -43,6 +43,9 @@ struct api_call {
 	void *data;			/* the handler's own; freed by data_free at the end */
 	void (*data_free)(void *);
 	struct id command_id;
+	bool unsure;			/* the token may be one that another node has just given: who.c looks */
+	int looks;
+	enum http_verdict (*serve)(struct api_call *);
 	/* The road's and the table's own (road.h). */
 	const struct api_route *route;
 	char *path;			/* what args point into */
