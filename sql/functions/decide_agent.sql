@@ -16,7 +16,9 @@ DECLARE
 	v_refusal text;
 BEGIN
 	FOR r IN
-		SELECT m.ord, m.id, m.kind, m.by_agent, m.role, m.version, m.args, st, te.grace_s
+		SELECT m.ord, m.id, m.kind, m.by_agent, m.role, m.version, m.args, st, te.grace_s,
+			EXISTS (SELECT FROM session e WHERE e.tenant_id = p_tenant AND e.agent_id = m.agent_id
+				   AND e.expires_at > p_now) AS signed_in
 		  FROM unnest(p_run) m
 		  JOIN tenant te ON te.tenant_id = p_tenant
 		  LEFT JOIN agent_status st ON st.tenant_id = p_tenant AND st.agent_id = m.agent_id
@@ -58,7 +60,9 @@ BEGIN
 			s.lost_at := p_now + seconds(r.grace_s);
 			v_kind := 'agent.disconnected';
 		WHEN 'agent_lost' THEN
-			IF s.state <> 'logged_out' THEN
+			IF NOT r.signed_in THEN
+				s := status_set(s, 'logged_out', NULL, p_now);	-- every session of his ran out
+			ELSIF s.state <> 'logged_out' THEN
 				s := status_set(s, 'not_ready', 'connection_lost', p_now);
 			END IF;
 			s.lost_at := NULL;

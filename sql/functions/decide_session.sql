@@ -28,7 +28,7 @@ BEGIN
 	END IF;
 	FOR r IN
 		SELECT m.ord, m.id, m.kind, m.by_agent, m.role, m.args, decode(m.args ->> 'token_hash', 'hex') AS token_hash, ag, st,
-			te.lockout_failures, te.lockout_s,
+			te.lockout_failures, te.lockout_s, te.grace_s,
 			ARRAY(SELECT e FROM session e WHERE e.tenant_id = p_tenant AND e.agent_id = m.agent_id
 			       ORDER BY e.opened_at, e.token_hash) AS sessions
 		  FROM unnest(p_run) m
@@ -69,7 +69,13 @@ BEGIN
 				ELSE
 					s := status_set(s, 'not_ready', 'signed_in', p_now);
 				END IF;
+				-- his desk has the grace time to come, as one that was lost has to come back
+				s.lost_at := p_now + seconds(r.grace_s);
 				v_changes := v_changes || change_of(r.ord, NULL, 'agent.signed_in', g.agent_id, NULL, NULL, NULL, s);
+			ELSIF s.state = 'not_ready' AND r.args -> 'ready' = 'true' THEN
+				-- his desk was lost, or he rests: he says that he is there
+				s := status_set(s, 'ready', NULL, p_now);
+				v_changes := v_changes || change_of(r.ord, NULL, 'agent.ready', g.agent_id, NULL, NULL, NULL, s);
 			END IF;
 			IF g.failures > 0 OR g.locked_until IS NOT NULL THEN
 				g.failures := 0;

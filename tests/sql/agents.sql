@@ -11,7 +11,11 @@ CREATE FUNCTION fx.desk(p_agent int) RETURNS jsonb LANGUAGE sql STABLE
 AS $$ SELECT jsonb_build_array((fx.s(p_agent)).connected, (fx.s(p_agent)).node_id, ms((fx.s(p_agent)).lost_at)) $$;
 CREATE FUNCTION fx.node(name text) RETURNS jsonb LANGUAGE sql STABLE
 AS $$ SELECT jsonb_build_object('node', fx.id(name)) $$;
-SELECT plan(60);
+-- a session that lasts
+CREATE FUNCTION fx.signed_in(p_agent int) RETURNS void LANGUAGE sql
+AS $$ INSERT INTO session VALUES (fx.t(), sha256(p_agent::text::bytea), p_agent, fx.ts(-60), fx.ts(100000)) $$;
+SELECT fx.signed_in(n) FROM generate_series(1, 6) n;
+SELECT plan(62);
 
 -- ready, not ready
 SELECT is(fx.does(1, 'not_ready', by => 2, agent => 1), 'not_found', 'nobody speaks for another');
@@ -60,7 +64,7 @@ SELECT is(fx.does(62, 'connect', by => 7, agent => 7, args => fx.node('n1')), 'l
 SELECT is(fx.does(62, 'connect', by => 7, agent => 4, args => fx.node('n1')), 'not_found', 'nor has one another''s');
 
 -- lost: offered, ring_all, about to dial, in a call
-SELECT fx.agent(n) FROM generate_series(11, 15) n;
+SELECT fx.agent(n), fx.signed_in(n) FROM generate_series(11, 15) n;
 SELECT fx.callback('o', 'offered', '{11}'), fx.callback('r', 'offered', '{12, 15}', 2), fx.callback('h', 'ready_to_call', '{13}'), fx.callback('i', 'connected', '{14}');
 SELECT is(fx.does(100, 'agent_lost', agent => 11), 'not_due', 'who is there is not lost');
 SELECT is(fx.does(100, 'disconnect', agent => n, args => fx.node('n1')), 'ok', 'gone') FROM generate_series(11, 14) n;
@@ -92,6 +96,14 @@ SELECT fx.settle();
 SELECT is(fx.does(131, 'agent_lost', agent => 6), 'ok', 'lost with the last offer of a callback');
 SELECT is(fx.did(), 'agent.lost:6 offer.timeout:6 callback.failed', 'fails it');
 SELECT is(jsonb_build_array((fx.s(6)).state, (fx.s(6)).deadline_at, (fx.s(6)).next_state), '["not_ready", null, null]', 'his after-call work is over as well');
+
+-- nobody can come back on a session that ran out
+SELECT fx.agent(16), fx.signed_in(16);
+UPDATE session SET expires_at = fx.ts(132) WHERE tenant_id = fx.t() AND agent_id = 16;
+UPDATE agent_status SET connected = false, lost_at = fx.ts(132) WHERE tenant_id = fx.t() AND agent_id = 16;
+SELECT fx.settle();
+SELECT is(fx.does(132, 'agent_lost', agent => 16), 'ok', 'lost after his last session ran out');
+SELECT is(fx.stands(16) -> 0, '"logged_out"', 'he is logged out');
 
 SELECT is(fx.broken(), '', 'rows and log agree');
 SELECT * FROM finish();

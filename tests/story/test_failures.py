@@ -82,6 +82,53 @@ def test_two_nodes_an_agent_on_each(empty):
     assert seen == {"ann", "bob"}
 
 
+def test_a_token_is_good_at_every_node_at_once(empty):
+    a = empty.server("a", database__tail_ms=60000)
+    empty.company()
+    b = empty.server("b", database__tail_ms=60000)
+    with b.operator() as operator:
+        empty.until(lambda: len([n for n in operator.get("/v1/nodes").json()["nodes"] if n["alive"]]) == 2, "two nodes")
+    empty.until(lambda: "nodes=2" in open(a.log).read() and "nodes=2" in open(b.log).read(), "both know")
+    for _ in range(10):
+        ann = empty.person("ann", a, stream=False)
+        with b.client() as client:
+            token = {"Authorization": f"Bearer {ann.token}"}
+            assert client.get("/v1/me", headers=token).status_code == 200
+            assert client.get("/v1/me", headers={"Authorization": f"Bearer {ann.token[:-3]}xxx"}).status_code == 401
+        bob = empty.person("bob", a, stream=False)
+        house.Stream(b, bob.token).cut()
+
+
+def test_who_signs_in_ready_again_is_ready_again(world):
+    ann = world.person("ann", ready=True)
+    ann.stream.expect("agent.connected")
+    ann.stream.cut()
+    world.until(lambda: not status(world, "ann")["connected"], "ann disconnected")
+    world.advance(31)
+    world.until(lambda: status(world, "ann")["state"] == "not_ready", "ann lost")
+    again = world.person("ann", ready=True)
+    asked = world.visit()
+    again.accept(again.offered(asked["id"]))
+
+
+def test_a_desk_that_never_comes_is_lost_too(world):
+    with world.servers[0].client() as client:
+        assert client.post("/v1/session", json={"name": "ann", "password": "demo-ann", "ready": True}).status_code == 201
+    assert status(world, "ann") == {"state": "ready", "reason": None, "connected": False}
+    world.advance(31)
+    world.until(lambda: status(world, "ann")["reason"] == "connection_lost", "ann lost")
+
+
+def test_an_agent_whose_sessions_ran_out_is_logged_out(world):
+    ann = world.person("ann", ready=True)
+    ann.stream.expect("agent.connected")
+    world.advance(43201)
+    assert ann.stream.ended.wait(house.DEADLINE)
+    world.until(lambda: not status(world, "ann")["connected"], "ann disconnected")
+    world.advance(31)
+    world.until(lambda: status(world, "ann")["state"] == "logged_out", "ann is logged out")
+
+
 def test_the_other_node_takes_over(empty):
     a = empty.server("a")
     empty.company()
