@@ -4,7 +4,7 @@
 --                 "offer": uuid, "attempt": uuid, "agent": int, "to": [...], "args": {...}}, ...]
 --               without run, each is a run of its own
 -- Returns the events it wrote, then one answer per command: its first event's body, or why it was refused and
--- the state that refused it. A command id that the log knows gets its first answer again.
+-- the state that refused it. A command id that the log knows gets its first answer again. Twice in one batch, too.
 -- Locks the tenant. Only a loop over index look-ups is left to the planner: before a table has statistics anything
 -- else may be chosen, for 100 rows of parameters against millions. jit is off because what is off looks so dear
 -- that it would be compiled. See plan_keep().
@@ -16,6 +16,7 @@ DECLARE
 	v_head bigint;
 	v_now timestamptz;
 	v_commands command[];
+	v_all command[];
 	v_run command[];
 	v_kind text;
 	v_changes change[];
@@ -26,13 +27,15 @@ BEGIN
 	PERFORM plan_keep();
 	SELECT h.head, h.at INTO v_head, v_now FROM log_head(p_tenant, p_now) h;
 
-	v_commands := ARRAY(
+	v_all := ARRAY(
 		SELECT ROW (x.n - 1, coalesce(x.run, x.n), x.id, x.kind, x."by", x.role, x.callback, x.version, x.offer, x.attempt,
 			x.agent, x."to", coalesce(x.args, '{}'))::command
 		  FROM ROWS FROM (json_to_recordset(p_commands) AS (id uuid, run int, kind text, "by" int, role text, callback uuid,
 			version bigint, offer uuid, attempt uuid, agent int, "to" jsonb, args jsonb)) WITH ORDINALITY
 			AS x(id, run, kind, "by", role, callback, version, offer, attempt, agent, "to", args, n)
 		 ORDER BY x.n);
+	-- the same command twice in one batch: a request that was sent on two connections at once
+	v_commands := ARRAY(SELECT DISTINCT ON (m.id) m FROM unnest(v_all) m ORDER BY m.id, m.ord);
 	v_answers := ARRAY(
 		SELECT ROW ('answer', m.ord, e.seq, NULL, NULL, NULL, e.body::text)::log_row
 		  FROM unnest(v_commands) m JOIN event e ON e.tenant_id = p_tenant AND e.command_id = m.id);
@@ -56,6 +59,13 @@ BEGIN
 			  FROM unnest(v_changes) n WHERE n.refusal IS NOT NULL);
 	END LOOP;
 
+	IF cardinality(v_answers) < cardinality(v_all) THEN
+		v_answers := v_answers || ARRAY(
+			SELECT ROW ('answer', m.ord, a.seq, NULL, a.kind, NULL, a.body)::log_row
+			  FROM unnest(v_all) m
+			  JOIN unnest(v_all) f ON f.id = m.id AND f.ord < m.ord
+			  JOIN unnest(v_answers) a ON a.ord = f.ord);
+	END IF;
 	RETURN QUERY SELECT a.* FROM unnest(v_answers) a ORDER BY a.ord;
 END
 $$;

@@ -135,6 +135,24 @@ def test_a_retried_command_gets_the_first_answer(world):
     assert world.rows("SELECT count(*) FROM event WHERE kind = 'offer.accepted'") == [(1,)]
 
 
+def test_a_double_click_is_one_command(world):
+    import concurrent.futures
+    ann = world.person("ann", ready=True)
+    asked = world.visit()
+    ann.accept(ann.offered(asked["id"]))
+    version = ann.stream.expect("offer.accepted")["callback"]["seq"]
+
+    def click(_):
+        with world.servers[0].client() as client:
+            return client.post(f"/v1/callbacks/{asked['id']}/call", json={"version": version},
+                               headers={"Authorization": f"Bearer {ann.token}", "Idempotency-Key": "click"})
+    with concurrent.futures.ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(click, range(10)))
+    assert {a.status_code for a in answers} == {200}
+    assert len({a.json()["attempt"]["id"] for a in answers}) == 1
+    assert world.rows("SELECT count(*) FROM attempt") == [(1,)]
+
+
 def test_a_later_time_is_kept(world):
     ann = world.person("ann", ready=True)
     asked = world.visit(when="2026-11-24T12:00", time_zone="Europe/Berlin")
