@@ -4,8 +4,9 @@
  * left out, so that applying the same document again changes nothing. Must not
  * know what else a document may hold: the database checks it.
  *
- * The way of a PUT: (tenant) -> credential -> compare and hash -> ... next
- * agent ... -> plan -> commit.
+ * The way of a PUT: check -> (tenant) -> credential -> compare and hash -> ...
+ * next agent ... -> plan -> commit. The check is a plan without the passwords:
+ * a wrong document must neither make a company nor cost a hash for each agent.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,7 @@ struct hashing {
 };
 
 static void on_show(struct api_call *, const PGresult *, const char *);
+static void on_checked(struct api_call *, const PGresult *, const char *);
 static void on_created(struct api_call *, const PGresult *, const char *);
 static void on_look(evutil_socket_t, short, void *);
 static void on_credential(struct api_call *, const PGresult *, const char *);
@@ -188,6 +190,55 @@ apply_tenant(struct api_call *call, struct apply *a)
 	return false;
 }
 
+/* The plan that a query answered; a new reference, or NULL, which was answered. */
+static json_t *
+plan_of(struct api_call *call, const PGresult *res, const char *err)
+{
+	json_t *plan = err == NULL && PQntuples(res) == 1 ? json_loads(PQgetvalue(res, 0, 0), 0, NULL) : NULL;
+
+	if (plan == NULL) {
+		road_failed(call, err != NULL ? err : "none");
+		return NULL;
+	}
+	json_t *errors = json_object_get(plan, "errors");
+	if (json_array_size(errors) == 0)
+		return plan;
+	api_invalid(call, json_incref(errors));
+	json_decref(plan);
+	return NULL;
+}
+
+static enum http_verdict
+apply_check(struct api_call *call)
+{
+	struct apply *a = call->data;
+	json_t *plain = json_deep_copy(a->document), *agent;
+	size_t i;
+
+	json_array_foreach(json_object_get(plain, "agents"), i, agent)
+		json_object_del(agent, "password");
+	char *text = json_line(plain);
+	json_decref(plain);
+	enum http_verdict verdict = api_query(call, STATEMENT_company_plan, (const char *[]){ text }, "check", on_checked);
+	free(text);
+	return verdict;
+}
+
+static void
+on_checked(struct api_call *call, const PGresult *res, const char *err)
+{
+	struct apply *a = call->data;
+	json_t *plan = plan_of(call, res, err);
+
+	if (plan == NULL)
+		return;
+	json_decref(plan);
+	if (call->tenant == NULL && !a->dry_run)
+		api_query(call, STATEMENT_tenant_create, (const char *[]){ a->name }, "tenant", on_created);
+	else
+		apply_next(call);
+}
+
 static enum http_verdict
 company_put(struct api_call *call)
 {
@@ -205,9 +256,7 @@ company_put(struct api_call *call)
 		return HTTP_DONE;
 	if (call->tenant != NULL && !tenant_live(call->tenant))
 		return api_problem(call, 503, "loading", "The tenant is being loaded.");
-	if (call->tenant == NULL && !a->dry_run)
-		return api_query(call, STATEMENT_tenant_create, (const char *[]){ a->name }, "tenant", on_created);
-	return apply_next(call);
+	return apply_check(call);
 }
 
 static void
@@ -287,19 +336,14 @@ static void
 on_plan(struct api_call *call, const PGresult *res, const char *err)
 {
 	struct apply *a = call->data;
+	json_t *plan = plan_of(call, res, err);
 
-	json_t *plan = err == NULL && PQntuples(res) == 1 ? json_loads(PQgetvalue(res, 0, 0), 0, NULL) : NULL;
-	if (plan == NULL) {
-		road_failed(call, err != NULL ? err : "none");
+	if (plan == NULL)
 		return;
-	}
-	json_t *errors = json_object_get(plan, "errors");
 	a->changes = json_incref(json_object_get(plan, "changes"));
 	if (a->changes == NULL)
 		a->changes = json_array();
-	if (json_array_size(errors) > 0) {
-		api_invalid(call, json_incref(errors));
-	} else if (a->dry_run || json_array_size(a->changes) == 0) {
+	if (a->dry_run || json_array_size(a->changes) == 0) {
 		api_answer(call, 200, json_pack("{s:O}", "changes", a->changes));
 	} else {
 		json_t *command = api_command(call, "company");

@@ -96,10 +96,21 @@ role_name(enum api_role role)
 	return "contact";
 }
 
+/* The same whatever the order of the members; "" without a body. */
+static char *
+body_text(const struct api_call *call)
+{
+	char *text = call->body != NULL ? json_dumps(call->body, JSON_COMPACT | JSON_SORT_KEYS) : xstrdup("");
+
+	assert(text != NULL);
+	return text;
+}
+
 /*
- * The same asker and the same key make the same command, which the log then
- * answers as it did the first time. Strangers share no key: one could otherwise
- * read another's answer.
+ * The same asker, key and request make the same command, which the log then
+ * answers as it did the first time. Not the key alone: another request with it
+ * would get that answer, too, and never be done. Strangers share no key: one
+ * could otherwise read another's answer.
  */
 static struct id
 command_id(const struct api_call *call)
@@ -113,9 +124,12 @@ command_id(const struct api_call *call)
 		strcpy(who, "operator");
 	else
 		hex_encode(call->token_hash, sizeof(call->token_hash), who);
-	char *text = xasprintf("%d/%d/%s/%s", tenant_id(call->tenant), call->agent_id, who, key);
+	char *body = body_text(call);
+	char *text = xasprintf("%d/%d/%s/%s\n%s %s\n%s", tenant_id(call->tenant), call->agent_id, who, key,
+	    call->route->method, http_path(call->req), body);
 	struct id id = id_of_text(text, strlen(text));
 	free(text);
+	free(body);
 	return id;
 }
 

@@ -143,6 +143,15 @@ an_agent_sees_a_callback_only_while_it_is_his(void **state)
 
 /* ---- the company ---- */
 
+/* The plan before anything is done: nothing is wrong. */
+static void
+fake_checked(void)
+{
+	assert_int_equal(fake.statement, STATEMENT_company_plan);
+	assert_null(strstr(fake.params[0], "password"));
+	fake_rows(1, 1, (const char *[]){ "{\"changes\":[],\"errors\":[]}" });
+}
+
 static void
 passwords_are_hashed_before_the_database_sees_them(void **state)
 {
@@ -151,6 +160,7 @@ passwords_are_hashed_before_the_database_sees_them(void **state)
 	    "{\"name\":\"sue\"},{\"name\":\"ann\",\"password\":\"old\"},{\"name\":\"bob\",\"password\":\"new\"}]}");
 
 	(void)state;
+	fake_checked();
 	assert_string_equal(fake.params[1], "ann");
 	fake_rows(5, 1, (const char *[]){ "1", "7", stored, NULL, "agent" });
 	fake_work();
@@ -186,16 +196,20 @@ a_dry_run_and_a_wrong_document_write_nothing(void **state)
 	fake_query(req, "dry_run", "1");
 	fake_json(req, "{\"company\":{\"name\":\"demo\"}}");
 	fake_ask(req);
+	fake_checked();
 	fake_rows(1, 1, (const char *[]){ "{\"changes\":[{\"object\":\"queue\"}],\"errors\":[]}" });
 	assert_int_equal(req->status, 200);
 	assert_null(fake.command);
 	fake_end(req);
-	req = fake_asked("PUT", "/v1/company", FAKE_TOKEN_ADMINISTRATOR, "{\"company\":{\"name\":\"demo\"}}");
+	/* Wrong: found before a password is hashed. */
+	req = fake_asked("PUT", "/v1/company", FAKE_TOKEN_ADMINISTRATOR,
+	    "{\"company\":{\"name\":\"demo\"},\"agents\":[{\"name\":\"ann\",\"password\":\"x\"}]}");
 	fake_rows(1, 1, (const char *[]){ "{\"changes\":[],\"errors\":[{\"field\":\"queues[0].name\",\"message\":\"m\"}]}" });
 	assert_int_equal(req->status, 422);
 	assert_null(fake.command);
 	fake_end(req);
 	req = fake_asked("PUT", "/v1/company", FAKE_TOKEN_ADMINISTRATOR, "{\"company\":{\"name\":\"demo\"}}");
+	fake_checked();
 	fake_rows(1, 1, (const char *[]){ "{\"changes\":[],\"errors\":[]}" });
 	assert_string_equal(req->text, "{\"changes\":[]}");
 	fake_end(req);
@@ -223,6 +237,7 @@ the_operator_makes_a_tenant_and_waits_until_it_is_there(void **state)
 	(void)state;
 	fake.tenants = 0;
 	req = fake_asked("PUT", "/v1/company", NULL, "{\"company\":{\"name\":\"demo\"}}");
+	fake_checked();
 	assert_int_equal(fake.statement, STATEMENT_tenant_create);
 	fake_rows(1, 1, (const char *[]){ "1" });
 	assert_int_equal(fake.looked, 1);
@@ -243,6 +258,7 @@ the_operator_makes_a_tenant_and_waits_until_it_is_there(void **state)
 	/* Given up meanwhile: the timer finds nobody. */
 	fake.tenants = 0;
 	req = fake_asked("PUT", "/v1/company", NULL, "{\"company\":{\"name\":\"demo\"}}");
+	fake_checked();
 	fake_rows(1, 1, (const char *[]){ "1" });
 	fake_end(req);
 	assert_int_equal(event_base_loop(fake.base, EVLOOP_NONBLOCK), 1);

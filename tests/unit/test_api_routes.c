@@ -156,11 +156,12 @@ static void
 an_idempotency_key_makes_the_command_the_same(void **state)
 {
 	static const char path[] = "/v1/callbacks/" ID "/cancel";
+	static const char other[] = "/v1/offers/" ID "/accept";
 	char *ids[] = {
 		id_with_key(FAKE_TOKEN_AGENT, path, "k1"), id_with_key(FAKE_TOKEN_AGENT, path, "k1"),
 		id_with_key(FAKE_TOKEN_AGENT, path, "k2"), id_with_key(FAKE_TOKEN_SUPERVISOR, path, "k1"),
 		id_with_key(NULL, path, "k1"), id_with_key(FAKE_TOKEN_AGENT, path, NULL), id_with_key(FAKE_TOKEN_AGENT, path, NULL),
-		id_with_key(FAKE_TOKEN_AGENT_SECOND, path, "k1"),
+		id_with_key(FAKE_TOKEN_AGENT_SECOND, path, "k1"), id_with_key(FAKE_TOKEN_AGENT, other, "k1"),
 	};
 	char longest[202];
 
