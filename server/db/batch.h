@@ -44,6 +44,8 @@ struct verdict {
  */
 bool verdict_read(struct verdict *, const PGresult *, size_t n, const char **why)
     __attribute__((warn_unused_result));
+/* The highest event that was there before this batch and that an answer names; 0 none. */
+uint64_t verdict_repeated(const struct verdict *);
 void verdict_fini(struct verdict *);
 /*
  * The SQLSTATE is of an error that no element is guilty of: the clock is too

@@ -383,18 +383,6 @@ batch_count(struct lane *l, const struct batch *b)
 	pace_learn(&l->pace[b->kind], b->n, l->counts.last_batch_us);
 }
 
-/* The highest event that was there before this batch and that an answer names; 0 none. */
-static uint64_t
-verdict_repeated(const struct verdict *v)
-{
-	uint64_t first = v->n_events > 0 ? v->events[0].seq : UINT64_MAX, top = 0;
-
-	for (size_t i = 0; i < v->n_answers; i++)
-		if (v->answers[i].refusal == NULL && v->answers[i].seq < first && v->answers[i].seq > top)
-			top = v->answers[i].seq;
-	return top;
-}
-
 static void
 batch_commit(struct lane *l, struct batch *b, const PGresult *res)
 {

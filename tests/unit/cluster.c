@@ -64,7 +64,7 @@ bin_find(struct cluster *c)
 
 /* Does not return: becomes the program, as the cluster's user, talking to the log. */
 static void
-child(const struct cluster *c, const char *const argv[])
+child(const struct cluster *c, const char *argv[])
 {
 	char path[400];
 	int log = open(c->log, O_WRONLY | O_CREAT | O_APPEND, 0666);
@@ -81,6 +81,8 @@ child(const struct cluster *c, const char *const argv[])
 	if (chdir(c->dir) != 0)
 		_exit(126);
 	snprintf(path, sizeof(path), "%s/%s", c->bin, argv[0]);
+	/* They find their own folder by this, when it is not in PATH. */
+	argv[0] = path;
 	execv(path, (char *const *)argv);
 	_exit(127);
 }
