@@ -51,7 +51,8 @@ packages_install() {
 	*' postgresql-15 '*) no_main_cluster ;;
 	esac
 	as_root apt-get update -qq &&
-		as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
+		as_root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes \
+			apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
 		die "apt-get could not install these: ${missing[*]}"
 	as_root rm -f /etc/postgresql-common/createcluster.d/callbackd.conf
 }
