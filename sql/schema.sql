@@ -8,7 +8,6 @@ SET search_path = callbackd, public;
 \ir tables/tenant.sql
 \ir tables/event.sql
 \ir tables/company.sql
-\ir tables/company_member.sql
 \ir tables/callback.sql
 \ir tables/agent.sql
 \ir tables/node.sql
