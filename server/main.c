@@ -28,8 +28,8 @@
 
 struct server {
 	const char *conf_path;
-	struct conf *conf;		/* what the rooms were started with; borrowed by them */
-	struct conf *reloaded;		/* the newest one, when it was read again */
+	struct conf *conf;     /* what the rooms were started with; borrowed by them */
+	struct conf *reloaded; /* the newest one, when it was read again */
 	struct clock clock;
 	struct event_base *base;
 	struct lag *lag;
@@ -140,7 +140,8 @@ on_ready_look(evutil_socket_t fd, short what, void *arg)
 		timer_in(s->ready, READY_LOOK_MS);
 		return;
 	}
-	log_info("ready=yes node=%s https=%d", s->conf->node_name, front_port(http_front(s->http), FRONT_TLS));
+	log_info("ready=yes node=%s https=%d", s->conf->node_name,
+	    front_port(http_front(s->http), FRONT_TLS));
 	sd_notify(0, "READY=1\nSTATUS=serving");
 }
 
@@ -191,7 +192,7 @@ rooms_stop(struct server *s)
 	event_free(s->on_hup);
 	event_free(s->on_int);
 	event_free(s->on_term);
-	work_free(s->work);	/* first: a password that is still being hashed belongs to a request */
+	work_free(s->work); /* first: a password that is still being hashed belongs to a request */
 	http_free(s->http);
 	node_free(s->node);
 	api_free(s->api);
@@ -237,7 +238,8 @@ main(int argc, char **argv)
 		conf_free(s.conf);
 		return 0;
 	}
-	log_info("start=callbackd version=%s pid=%d conf=%s", PACKAGE_VERSION, (int)getpid(), s.conf_path);
+	log_info("start=callbackd version=%s pid=%d conf=%s", PACKAGE_VERSION, (int)getpid(),
+	    s.conf_path);
 	clock_start(&s);
 	rooms_start(&s);
 	event_base_dispatch(s.base);

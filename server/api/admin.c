@@ -79,11 +79,13 @@ filter_of(struct api_call *call, struct fields *f)
 	if (queue != NULL && projection_queue_by_name(p, queue) == 0)
 		fields_error(f, "queue", "is not a queue's name");
 	else if (queue != NULL)
-		json_object_set_new(filter, "queue", json_integer(projection_queue_by_name(p, queue)));
+		json_object_set_new(
+		    filter, "queue", json_integer(projection_queue_by_name(p, queue)));
 	if (agent != NULL && projection_agent_by_name(p, agent) == 0)
 		fields_error(f, "agent", "is not an agent's name");
 	else if (agent != NULL)
-		json_object_set_new(filter, "agent", json_integer(projection_agent_by_name(p, agent)));
+		json_object_set_new(
+		    filter, "agent", json_integer(projection_agent_by_name(p, agent)));
 	if (after != NULL && !id_parse(after, &id))
 		fields_error(f, "after", "is not a callback's id");
 	else if (after != NULL)
@@ -111,8 +113,8 @@ callbacks_list(struct api_call *call)
 		return HTTP_DONE;
 	char *tenant = xasprintf("%d", tenant_id(call->tenant)), *text = json_line(call->data);
 	char *now = xasprintf("%lld", (long long)node_now_ms(api_node(call->api)));
-	enum http_verdict verdict = api_query(call, STATEMENT_load_callbacks, (const char *[]){ tenant, now, text },
-	    "callbacks", on_list);
+	enum http_verdict verdict = api_query(call, STATEMENT_load_callbacks,
+	    (const char *[]){ tenant, now, text }, "callbacks", on_list);
 	free(tenant);
 	free(now);
 	free(text);
@@ -130,7 +132,7 @@ on_list(struct api_call *call, const PGresult *res, const char *err)
 		json_decref(answer);
 		return;
 	}
-	json_array_foreach(list, i, image)
+	json_array_foreach (list, i, image)
 		show_callback(call, image);
 	/* There may be more: ask again after the last. */
 	if (n > 0 && (int64_t)n == json_int(call->data, "limit", 0))
@@ -149,8 +151,8 @@ callback_show(struct api_call *call)
 		return HTTP_DONE;
 	id_format(id, text);
 	char *tenant = xasprintf("%d", tenant_id(call->tenant));
-	enum http_verdict verdict = api_query(call, STATEMENT_load_callback, (const char *[]){ tenant, text },
-	    "callback", on_one);
+	enum http_verdict verdict = api_query(
+	    call, STATEMENT_load_callback, (const char *[]){ tenant, text }, "callback", on_one);
 	free(tenant);
 	return verdict;
 }
@@ -162,11 +164,13 @@ may_see(const struct api_call *call, const json_t *all)
 	json_t *offer;
 	size_t i;
 
-	if (call->role > API_AGENT || json_int(json_object_get(all, "callback"), "agent", 0) == call->agent_id)
+	if (call->role > API_AGENT ||
+	    json_int(json_object_get(all, "callback"), "agent", 0) == call->agent_id)
 		return true;
-	json_array_foreach(json_object_get(all, "offers"), i, offer) {
+	json_array_foreach (json_object_get(all, "offers"), i, offer) {
 		const char *state = json_text(offer, "state");
-		if (json_int(offer, "agent", 0) == call->agent_id && state != NULL && strcmp(state, "pending") == 0)
+		if (json_int(offer, "agent", 0) == call->agent_id && state != NULL &&
+		    strcmp(state, "pending") == 0)
 			return true;
 	}
 	return false;
@@ -182,7 +186,8 @@ on_one(struct api_call *call, const PGresult *res, const char *err)
 		return;
 	if (all == NULL || !may_see(call, all)) {
 		json_decref(all);
-		api_problem(call, 404, "not-found", "There is no such callback, or it is not yours.");
+		api_problem(
+		    call, 404, "not-found", "There is no such callback, or it is not yours.");
 		return;
 	}
 	show_callback(call, json_object_get(all, "callback"));
@@ -211,13 +216,15 @@ queues_list(struct api_call *call)
 {
 	int64_t now_ms = node_now_ms(api_node(call->api));
 
-	return answer_list(call, "queues", projection_queues(tenant_projection(call->tenant), now_ms));
+	return answer_list(
+	    call, "queues", projection_queues(tenant_projection(call->tenant), now_ms));
 }
 
 static enum http_verdict
 dispositions_list(struct api_call *call)
 {
-	return answer_list(call, "dispositions", projection_dispositions(tenant_projection(call->tenant)));
+	return answer_list(
+	    call, "dispositions", projection_dispositions(tenant_projection(call->tenant)));
 }
 
 static enum http_verdict
@@ -233,7 +240,8 @@ callback_assign(struct api_call *call)
 	struct fields f = fields_of(call->body, known);
 	const char *agent = fields_text(&f, "agent", FIELDS_REQUIRED, NAME_MAX_BYTES);
 	(void)fields_int(&f, "version", FIELDS_REQUIRED, 1, INT64_MAX, &version);
-	if (agent != NULL && (agent_id = projection_agent_by_name(tenant_projection(call->tenant), agent)) == 0)
+	if (agent != NULL &&
+	    (agent_id = projection_agent_by_name(tenant_projection(call->tenant), agent)) == 0)
 		fields_error(&f, "agent", "is not an agent's name");
 	if (!fields_ok(&f, call))
 		return HTTP_DONE;

@@ -25,7 +25,8 @@ is_agent(struct api_call *call)
 {
 	if (call->agent_id != 0)
 		return true;
-	api_problem(call, 403, "not-an-agent", "This is for somebody who signed in, not for the operator.");
+	api_problem(
+	    call, 403, "not-an-agent", "This is for somebody who signed in, not for the operator.");
 	return false;
 }
 
@@ -58,7 +59,7 @@ each_callback(json_t *state, void (*visit)(void *, json_t *entry, json_t *callba
 	size_t k;
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
-		json_array_foreach(json_object_get(state, lists[i]), k, entry)
+		json_array_foreach (json_object_get(state, lists[i]), k, entry)
 			visit(arg, entry, json_object_get(entry, "callback"));
 }
 
@@ -89,8 +90,10 @@ add_shown(void *arg, json_t *entry, json_t *callback)
 
 	show_callback(call, callback);
 	if (offer != NULL) {
-		int64_t left_ms = json_int(offer, "deadline_at", 0) - node_now_ms(api_node(call->api));
-		json_object_set_new(entry, "seconds_left", json_integer(left_ms > 0 ? left_ms / 1000 : 0));
+		int64_t left_ms =
+		    json_int(offer, "deadline_at", 0) - node_now_ms(api_node(call->api));
+		json_object_set_new(
+		    entry, "seconds_left", json_integer(left_ms > 0 ? left_ms / 1000 : 0));
 	}
 }
 
@@ -121,8 +124,8 @@ me_state(struct api_call *call)
 	call->data = state;
 	call->data_free = state_free;
 	char *tenant = xasprintf("%d", tenant_id(call->tenant)), *text = json_line(ids);
-	enum http_verdict verdict = api_query(call, STATEMENT_load_details, (const char *[]){ tenant, text },
-	    "details", on_details);
+	enum http_verdict verdict = api_query(
+	    call, STATEMENT_load_details, (const char *[]){ tenant, text }, "details", on_details);
 	free(tenant);
 	free(text);
 	json_decref(ids);

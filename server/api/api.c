@@ -25,8 +25,8 @@
 
 #define BUCKETS_MAX 200000
 #define PAGE_MAX (1 << 20)
-#define KEY_MAX 200			/* bytes of an Idempotency-Key */
-#define COMPANY_MAX (4 << 20)		/* bytes of an administrator's document */
+#define KEY_MAX 200	      /* bytes of an Idempotency-Key */
+#define COMPANY_MAX (4 << 20) /* bytes of an administrator's document */
 
 struct api {
 	struct node *node;
@@ -36,9 +36,11 @@ struct api {
 	struct http *http;
 	struct bucket_table *buckets;
 	struct thoughts *thoughts;
-	json_t *pages;			/* text by file name */
+	json_t *pages; /* text by file name */
 };
 
+/* One line each. */
+/* clang-format off */
 struct node *api_node(struct api *a) { return a->node; }
 struct http *api_http(struct api *a) { return a->http; }
 const struct conf *api_conf(struct api *a) { return a->conf; }
@@ -46,6 +48,7 @@ struct work *api_work(struct api *a) { return a->work; }
 struct lag *api_lag(struct api *a) { return a->lag; }
 struct bucket_table *api_buckets(struct api *a) { return a->buckets; }
 struct thoughts *api_thoughts(struct api *a) { return a->thoughts; }
+/* clang-format on */
 
 static bool
 has_suffix(const char *name, const char *suffix)
@@ -64,7 +67,8 @@ page_read(json_t *pages, const char *dir, const char *name)
 	if (f != NULL) {
 		size_t len = fread(text, 1, PAGE_MAX + 1, f);
 		if (ferror(f) || len > PAGE_MAX || !utf8_ok(text, len))
-			log_warn("page=%s why=\"unreadable, longer than 1 MB, or not UTF-8\"", path);
+			log_warn(
+			    "page=%s why=\"unreadable, longer than 1 MB, or not UTF-8\"", path);
 		else
 			json_object_set_new(pages, name, json_stringn(text, len));
 		fclose(f);
@@ -165,7 +169,8 @@ has_body(const struct http_request *req)
 {
 	const char *length = http_header(req, "Content-Length");
 
-	return http_header(req, "Transfer-Encoding") != NULL || (length != NULL && strcmp(length, "0") != 0);
+	return http_header(req, "Transfer-Encoding") != NULL ||
+	    (length != NULL && strcmp(length, "0") != 0);
 }
 
 static bool
@@ -180,7 +185,8 @@ body_fits(struct http_request *req, enum api_body body)
 	if (media_is(type, "application/json"))
 		return true;
 	return body == API_BODY_FORM &&
-	    (media_is(type, "application/x-www-form-urlencoded") || media_is(type, "multipart/form-data"));
+	    (media_is(type, "application/x-www-form-urlencoded") ||
+		media_is(type, "multipart/form-data"));
 }
 
 static void
@@ -191,7 +197,8 @@ no_route(struct api_call *call, char *allow)
 		return;
 	}
 	http_answer_header(call->req, "Allow", allow);
-	api_problem(call, 405, "method-not-allowed", "This address does not take that method; Allow names those it takes.");
+	api_problem(call, 405, "method-not-allowed",
+	    "This address does not take that method; Allow names those it takes.");
 	free(allow);
 }
 
@@ -225,13 +232,16 @@ on_head(struct http_request *req, void *arg)
 	if (!who_may(call))
 		return -1;
 	if (!body_fits(req, call->route->body)) {
-		api_problem(call, 415, "unsupported-media-type", call->route->body == API_BODY_JSON ?
-		    "The body must be application/json." :
-		    "The body must be application/x-www-form-urlencoded, multipart/form-data or application/json.");
+		api_problem(call, 415, "unsupported-media-type",
+		    call->route->body == API_BODY_JSON
+			? "The body must be application/json."
+			: "The body must be application/x-www-form-urlencoded, multipart/form-data "
+			  "or application/json.");
 		return -1;
 	}
 	if (key != NULL && (strlen(key) > KEY_MAX || *key == '\0' || !utf8_ok(key, strlen(key)))) {
-		api_problem(call, 400, "bad-idempotency-key", "An Idempotency-Key is UTF-8 text of 1 to 200 bytes.");
+		api_problem(call, 400, "bad-idempotency-key",
+		    "An Idempotency-Key is UTF-8 text of 1 to 200 bytes.");
 		return -1;
 	}
 	return body_max(call);
@@ -258,7 +268,8 @@ static enum http_verdict
 serve(struct api_call *call)
 {
 	/* Whoever asks anything is at his desk; but not by signing out. */
-	if (call->agent_id != 0 && !(call->route->body == API_BODY_NONE && strcmp(call->route->method, "DELETE") == 0))
+	if (call->agent_id != 0 &&
+	    !(call->route->body == API_BODY_NONE && strcmp(call->route->method, "DELETE") == 0))
 		presence_touch(tenant_presence(call->tenant), call->agent_id);
 	return call->route->handler(call);
 }
@@ -291,4 +302,6 @@ on_end(struct http_request *req, void *arg)
 	free(call);
 }
 
-const struct http_handlers api_handlers = { .on_head = on_head, .on_request = on_request, .on_end = on_end };
+const struct http_handlers api_handlers = {
+	.on_head = on_head, .on_request = on_request, .on_end = on_end
+};

@@ -15,7 +15,7 @@
 #include "node/tenant.h"
 
 #define REASON_MAX 200
-#define NOTE_MAX 16000		/* bytes: 4000 characters */
+#define NOTE_MAX 16000 /* bytes: 4000 characters */
 #define NAME_MAX_BYTES 200
 #define YEAR_S 31622400
 
@@ -34,7 +34,8 @@ ask_read(struct api_call *call, struct ask *ask, const char *const *known, enum 
 	if (!api_arg_id(call, 0, &ask->callback))
 		return false;
 	ask->fields = fields_of(call->body, known);
-	ask->has_version = fields_int(&ask->fields, "version", version, 1, INT64_MAX, &ask->version);
+	ask->has_version =
+	    fields_int(&ask->fields, "version", version, 1, INT64_MAX, &ask->version);
 	return true;
 }
 
@@ -67,7 +68,8 @@ callback_done(struct api_call *call)
 
 	if (!ask_read(call, &ask, known, FIELDS_REQUIRED))
 		return HTTP_DONE;
-	const char *disposition = fields_text(&ask.fields, "disposition", FIELDS_OPTIONAL, NAME_MAX_BYTES);
+	const char *disposition =
+	    fields_text(&ask.fields, "disposition", FIELDS_OPTIONAL, NAME_MAX_BYTES);
 	const char *note = fields_text(&ask.fields, "note", FIELDS_OPTIONAL, NOTE_MAX);
 	if (!fields_ok(&ask.fields, call))
 		return HTTP_DONE;
@@ -102,7 +104,8 @@ callback_retry(struct api_call *call)
 	bool has_in = fields_int(&ask.fields, "in_s", FIELDS_OPTIONAL, 0, YEAR_S, &in_s);
 	const char *reason = fields_text(&ask.fields, "reason", FIELDS_OPTIONAL, REASON_MAX);
 	if (at != NULL && !clock_parse(at, &at_ms))
-		fields_error(&ask.fields, "at", "must be a time with an offset, like 2026-11-24T10:00:00+01:00");
+		fields_error(&ask.fields, "at",
+		    "must be a time with an offset, like 2026-11-24T10:00:00+01:00");
 	if (ask.fields.errors == NULL && (at != NULL) == has_in)
 		fields_error(&ask.fields, "at", "either this or in_s must say when");
 	if (!fields_ok(&ask.fields, call))

@@ -30,17 +30,17 @@
 struct apply {
 	struct api_call *call;
 	json_t *document;
-	const char *name;		/* of the tenant; in the document */
+	const char *name; /* of the tenant; in the document */
 	bool dry_run;
-	size_t agent;			/* the next whose password is looked at */
-	json_t *changes;		/* as planned */
-	struct event *timer;		/* looks whether a new tenant is loaded */
+	size_t agent;	     /* the next whose password is looked at */
+	json_t *changes;     /* as planned */
+	struct event *timer; /* looks whether a new tenant is loaded */
 };
 
 /* What the worker thread does for one agent. */
 struct hashing {
-	char *password, *stored;	/* stored: NULL when he has none yet */
-	char *hash;			/* NULL: the stored one is that password's */
+	char *password, *stored; /* stored: NULL when he has none yet */
+	char *hash;		 /* NULL: the stored one is that password's */
 };
 
 static void on_show(struct api_call *, const PGresult *, const char *);
@@ -90,8 +90,10 @@ static enum http_verdict
 company_get(struct api_call *call)
 {
 	if (call->tenant == NULL)
-		return api_problem(call, 404, "no-tenant", "There is no such tenant, or several: name one with ?tenant=.");
-	return api_query(call, STATEMENT_company_show, (const char *[]){ tenant_name(call->tenant) }, "company", on_show);
+		return api_problem(call, 404, "no-tenant",
+		    "There is no such tenant, or several: name one with ?tenant=.");
+	return api_query(call, STATEMENT_company_show,
+	    (const char *[]){ tenant_name(call->tenant) }, "company", on_show);
 }
 
 static void
@@ -121,10 +123,12 @@ invalid(struct api_call *call, const char *field, const char *message)
 static bool
 name_fits(const char *name)
 {
-	static const char first[] = "abcdefghijklmnopqrstuvwxyz0123456789", others[] = "_-abcdefghijklmnopqrstuvwxyz0123456789";
+	static const char first[] = "abcdefghijklmnopqrstuvwxyz0123456789",
+			  others[] = "_-abcdefghijklmnopqrstuvwxyz0123456789";
 	size_t len = strlen(name);
 
-	return len >= 1 && len <= 63 && strchr(first, name[0]) != NULL && strspn(name, others) == len;
+	return len >= 1 && len <= 63 && strchr(first, name[0]) != NULL &&
+	    strspn(name, others) == len;
 }
 
 /* Goes on to the next agent with a password in the document, or to the plan. */
@@ -138,11 +142,12 @@ apply_next(struct api_call *call)
 		const char *name = json_text(agent, "name");
 		if (name == NULL || json_text(agent, "password") == NULL)
 			continue;
-		return api_query(call, STATEMENT_load_credential, (const char *[]){ a->name, name }, "credential",
-		    on_credential);
+		return api_query(call, STATEMENT_load_credential, (const char *[]){ a->name, name },
+		    "credential", on_credential);
 	}
 	char *text = json_line(a->document);
-	enum http_verdict verdict = api_query(call, STATEMENT_company_plan, (const char *[]){ text }, "plan", on_plan);
+	enum http_verdict verdict =
+	    api_query(call, STATEMENT_company_plan, (const char *[]){ text }, "plan", on_plan);
 	free(text);
 	return verdict;
 }
@@ -154,10 +159,12 @@ passwords_fit(struct api_call *call, const json_t *document)
 	json_t *agent;
 	size_t i;
 
-	json_array_foreach(json_object_get(document, "agents"), i, agent) {
+	json_array_foreach (json_object_get(document, "agents"), i, agent) {
 		const char *password = json_text(agent, "password");
 		bool hashed = json_object_get(agent, "password_hash") != NULL;
-		if (!hashed && (password == NULL || (*password != '\0' && strlen(password) <= PASSWORD_MAX_BYTES)))
+		if (!hashed &&
+		    (password == NULL ||
+			(*password != '\0' && strlen(password) <= PASSWORD_MAX_BYTES)))
 			continue;
 		/* The hash is made here: one from outside would be a password that nobody checked. */
 		char *field = xasprintf("agents[%zu].%s", i, hashed ? "password_hash" : "password");
@@ -176,7 +183,8 @@ apply_tenant(struct api_call *call, struct apply *a)
 
 	a->name = json_text(json_object_get(a->document, "company"), "name");
 	if (a->name == NULL || !name_fits(a->name)) {
-		invalid(call, "company.name", "must be 1 to 63 of a-z, 0-9, - and _, and begin with a letter or digit");
+		invalid(call, "company.name",
+		    "must be 1 to 63 of a-z, 0-9, - and _, and begin with a letter or digit");
 		return false;
 	}
 	if (call->role == API_OPERATOR) {
@@ -194,7 +202,8 @@ apply_tenant(struct api_call *call, struct apply *a)
 static json_t *
 plan_of(struct api_call *call, const PGresult *res, const char *err)
 {
-	json_t *plan = err == NULL && PQntuples(res) == 1 ? json_loads(PQgetvalue(res, 0, 0), 0, NULL) : NULL;
+	json_t *plan =
+	    err == NULL && PQntuples(res) == 1 ? json_loads(PQgetvalue(res, 0, 0), 0, NULL) : NULL;
 
 	if (plan == NULL) {
 		road_failed(call, err != NULL ? err : "none");
@@ -215,11 +224,12 @@ apply_check(struct api_call *call)
 	json_t *plain = json_deep_copy(a->document), *agent;
 	size_t i;
 
-	json_array_foreach(json_object_get(plain, "agents"), i, agent)
+	json_array_foreach (json_object_get(plain, "agents"), i, agent)
 		json_object_del(agent, "password");
 	char *text = json_line(plain);
 	json_decref(plain);
-	enum http_verdict verdict = api_query(call, STATEMENT_company_plan, (const char *[]){ text }, "check", on_checked);
+	enum http_verdict verdict =
+	    api_query(call, STATEMENT_company_plan, (const char *[]){ text }, "check", on_checked);
 	free(text);
 	return verdict;
 }
@@ -234,7 +244,8 @@ on_checked(struct api_call *call, const PGresult *res, const char *err)
 		return;
 	json_decref(plan);
 	if (call->tenant == NULL && !a->dry_run)
-		api_query(call, STATEMENT_tenant_create, (const char *[]){ a->name }, "tenant", on_created);
+		api_query(call, STATEMENT_tenant_create, (const char *[]){ a->name }, "tenant",
+		    on_created);
 	else
 		apply_next(call);
 }
@@ -245,7 +256,8 @@ company_put(struct api_call *call)
 	const char *dry_run = http_query(call->req, "dry_run");
 
 	if (call->body == NULL)
-		return api_problem(call, 400, "bad-json", "The body must be the company document, a JSON object.");
+		return api_problem(
+		    call, 400, "bad-json", "The body must be the company document, a JSON object.");
 	struct apply *a = xcalloc(1, sizeof(*a));
 	a->call = call;
 	a->document = json_incref(call->body);
@@ -313,7 +325,8 @@ on_credential(struct api_call *call, const PGresult *res, const char *err)
 		return;
 	}
 	struct hashing *h = xcalloc(1, sizeof(*h));
-	h->password = xstrdup(json_text(json_array_get(json_object_get(a->document, "agents"), a->agent), "password"));
+	h->password = xstrdup(json_text(
+	    json_array_get(json_object_get(a->document, "agents"), a->agent), "password"));
 	if (PQntuples(res) == 1 && PQnfields(res) > 2 && !PQgetisnull(res, 0, 2))
 		h->stored = xstrdup(PQgetvalue(res, 0, 2));
 	road_think(call, "password", hash, on_hashed, h, hashing_free);

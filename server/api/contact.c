@@ -20,24 +20,32 @@
 
 struct state_words {
 	const char *state;
-	bool cancellable;	/* as sql/tables/transition.sql says; the database decides */
+	bool cancellable; /* as sql/tables/transition.sql says; the database decides */
 	const char *now;
 	const char *too_late;
 };
 static const struct state_words words[] = {
 	{ "scheduled", true, "We will call you at the time below.", NULL },
-	{ "queued", true, "You are in the queue: somebody will call you as soon as possible.", NULL },
-	{ "offered", true, "You are in the queue: somebody will call you as soon as possible.", NULL },
+	{ "queued", true, "You are in the queue: somebody will call you as soon as possible.",
+	    NULL },
+	{ "offered", true, "You are in the queue: somebody will call you as soon as possible.",
+	    NULL },
 	{ "ready_to_call", true, "Somebody has your request and is about to call you.", NULL },
-	{ "establishing", false, "We are calling you now.", "It is too late to cancel: we are calling you now." },
-	{ "connected", false, "We are speaking with you.", "It is too late to cancel: we are speaking with you." },
-	{ "on_hold", false, "We are speaking with you.", "It is too late to cancel: we are speaking with you." },
-	{ "completed", false, "Your request is done.", "It is too late to cancel: your request is done." },
-	{ "failed", false, "We could not reach you. Please ask again if you still want to be called.",
-	  "There is nothing left to cancel: we could not reach you." },
+	{ "establishing", false, "We are calling you now.",
+	    "It is too late to cancel: we are calling you now." },
+	{ "connected", false, "We are speaking with you.",
+	    "It is too late to cancel: we are speaking with you." },
+	{ "on_hold", false, "We are speaking with you.",
+	    "It is too late to cancel: we are speaking with you." },
+	{ "completed", false, "Your request is done.",
+	    "It is too late to cancel: your request is done." },
+	{ "failed", false,
+	    "We could not reach you. Please ask again if you still want to be called.",
+	    "There is nothing left to cancel: we could not reach you." },
 	{ "cancelled", false, "Your request is cancelled. We will not call you.", NULL },
-	{ "expired", false, "The time has passed, and nobody could call you. We are sorry; please ask again.",
-	  "There is nothing left to cancel: the time has passed." },
+	{ "expired", false,
+	    "The time has passed, and nobody could call you. We are sorry; please ask again.",
+	    "There is nothing left to cancel: the time has passed." },
 	{ NULL, false, "We are working on your request.", "Your request cannot be cancelled now." },
 };
 
@@ -63,7 +71,8 @@ find_callback(struct api_call *call, struct id *id)
 	if (node_not_ready(node) != NULL)
 		public_unavailable(call);
 	else
-		public_problem(call, 404, "not-found", "This link is not known here. Is the address complete?", 0);
+		public_problem(call, 404, "not-found",
+		    "This link is not known here. Is the address complete?", 0);
 	return false;
 }
 
@@ -83,11 +92,13 @@ static json_t *
 describe(const struct api_call *call, const json_t *all)
 {
 	const json_t *image = json_object_get(all, "callback");
-	const char *phone = json_text(json_object_get(json_object_get(all, "detail"), "contact"), "phone");
+	const char *phone =
+	    json_text(json_object_get(json_object_get(all, "detail"), "contact"), "phone");
 	json_t *doc = public_callback(image, node_now_ms(api_node(call->api)));
 
 	json_object_set_new(doc, "attempts", json_integer(json_int(image, "attempts", 0)));
-	json_object_set_new(doc, "cancellable", json_boolean(words_for(json_text(doc, "state"))->cancellable));
+	json_object_set_new(
+	    doc, "cancellable", json_boolean(words_for(json_text(doc, "state"))->cancellable));
 	if (phone != NULL) {
 		char *masked = mask(phone);
 
@@ -103,8 +114,8 @@ is_fresh(const struct api_call *call, const json_t *image)
 {
 	const char *state = json_text(image, "state");
 
-	return state != NULL && strcmp(state, "scheduled") == 0 && json_int(image, "offers", 0) == 0 &&
-	    json_int(image, "attempts", 0) == 0 &&
+	return state != NULL && strcmp(state, "scheduled") == 0 &&
+	    json_int(image, "offers", 0) == 0 && json_int(image, "attempts", 0) == 0 &&
 	    node_now_ms(api_node(call->api)) - json_int(image, "created_at", 0) < THANKS_MS;
 }
 
@@ -128,7 +139,8 @@ show_page(struct api_call *call, const json_t *image, json_t *doc)
 	free(link);
 	if (json_int(doc, "attempts", 0) == 0)
 		json_object_del(doc, "attempts");
-	return public_page(call, 200, is_fresh(call, image) ? "thanks.html" : "status.html", doc, NULL, NULL);
+	return public_page(
+	    call, 200, is_fresh(call, image) ? "thanks.html" : "status.html", doc, NULL, NULL);
 }
 
 static void
@@ -178,7 +190,8 @@ static enum http_verdict
 answer_cancelled(struct api_call *call, const json_t *image)
 {
 	if (public_wants_json(call))
-		return api_answer(call, 200, public_callback(image, node_now_ms(api_node(call->api))));
+		return api_answer(
+		    call, 200, public_callback(image, node_now_ms(api_node(call->api))));
 	char *path = public_path(call, call->args[0]);
 	enum http_verdict verdict = public_redirect(call, path);
 
@@ -196,7 +209,8 @@ answer_too_late(struct api_call *call, const json_t *image)
 		sentence = words[sizeof(words) / sizeof(words[0]) - 1].too_late;
 	if (!public_wants_json(call))
 		return public_problem(call, 409, "wrong-state", sentence, 0);
-	http_problem(call->req, 409, "wrong-state", sentence, json_pack("{s:s}", "state", state), 0);
+	http_problem(
+	    call->req, 409, "wrong-state", sentence, json_pack("{s:s}", "state", state), 0);
 	return HTTP_DONE;
 }
 
@@ -207,7 +221,8 @@ on_cancelled(struct api_call *call, const struct lane_answer *a)
 	const char *state = json_text(image, "state");
 
 	if (a->err == lane_err_failed)
-		public_problem(call, 500, "failed", "That did not work: the server has a fault.", 0);
+		public_problem(
+		    call, 500, "failed", "That did not work: the server has a fault.", 0);
 	else if (a->err != NULL)
 		public_unavailable(call);
 	/* Pressed twice: it is as he wants it. */

@@ -28,13 +28,13 @@
 struct asked {
 	struct tenant *tenant;
 	struct feed_reader reader;
-	char cursor[EVENT_ID_SIZE];	/* "": from now on */
+	char cursor[EVENT_ID_SIZE]; /* "": from now on */
 	int max, wait_ms;
 };
 
 /* A poll that waits on a connection of its own, or in a request (then data of the call). */
 struct poll {
-	struct subscriber *subscriber;	/* NULL: answered */
+	struct subscriber *subscriber; /* NULL: answered */
 	struct stream *stream;
 	struct api_call *call;
 };
@@ -129,7 +129,8 @@ stream_begin(struct api_call *call, const struct asked *q)
 	http_answer_header(call->req, "Cache-Control", "no-store");
 	http_answer_header(call->req, "X-Accel-Buffering", "no");
 	struct subscriber **subscriber = xcalloc(1, sizeof(struct subscriber *));
-	struct stream *stream = http_take_stream(call->req, 200, "text/event-stream", on_stream_close, subscriber);
+	struct stream *stream =
+	    http_take_stream(call->req, 200, "text/event-stream", on_stream_close, subscriber);
 	*subscriber = feed_subscribe(tenant_feed(q->tenant), stream, &q->reader, cursor_of(q));
 }
 
@@ -147,8 +148,10 @@ answered_at_once(const struct asked *q)
 	if (!event_id_parse(q->cursor, &epoch, &seq))
 		return false;
 	if (epoch != projection_epoch(p) || seq < projection_floor(p) || seq > projection_seq(p))
-		return true;	/* with a reset */
-	for (int i = 1; i <= LOOK_AHEAD && (e = ring_get(tenant_ring(q->tenant), seq + (uint64_t)i)) != NULL; i++)
+		return true; /* with a reset */
+	for (int i = 1;
+	     i <= LOOK_AHEAD && (e = ring_get(tenant_ring(q->tenant), seq + (uint64_t)i)) != NULL;
+	     i++)
 		if (q->reader.all || e->agent_id == q->reader.agent_id)
 			return true;
 	return false;
@@ -185,7 +188,8 @@ poll_in_request(struct api_call *call, const struct asked *q)
 	p->call = call;
 	call->data = p;
 	call->data_free = free;
-	p->subscriber = feed_poll(tenant_feed(q->tenant), &q->reader, cursor_of(q), q->max, q->wait_ms, on_answer, p);
+	p->subscriber = feed_poll(
+	    tenant_feed(q->tenant), &q->reader, cursor_of(q), q->max, q->wait_ms, on_answer, p);
 	return road_wait(call, "events", poll_forget, p);
 }
 
@@ -213,7 +217,8 @@ poll_begin(struct api_call *call, const struct asked *q)
 
 	http_answer_header(call->req, "Cache-Control", "no-store");
 	p->stream = http_take_answer(call->req, on_poll_close, p);
-	p->subscriber = feed_poll(tenant_feed(q->tenant), &q->reader, cursor_of(q), q->max, q->wait_ms, on_late_answer, p);
+	p->subscriber = feed_poll(tenant_feed(q->tenant), &q->reader, cursor_of(q), q->max,
+	    q->wait_ms, on_late_answer, p);
 }
 
 static enum http_verdict

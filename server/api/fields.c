@@ -22,7 +22,8 @@ fields_of(const json_t *body, const char *const *known)
 {
 	struct fields f = { .body = body };
 
-	for (void *it = json_object_iter((json_t *)body); it != NULL; it = json_object_iter_next((json_t *)body, it)) {
+	for (void *it = json_object_iter((json_t *)body); it != NULL;
+	     it = json_object_iter_next((json_t *)body, it)) {
 		const char *key = json_object_iter_key(it);
 		size_t i = 0;
 		while (known[i] != NULL && strcmp(known[i], key) != 0)
@@ -68,17 +69,20 @@ fields_text(struct fields *f, const char *key, enum fields_need need, size_t max
 }
 
 bool
-fields_int(struct fields *f, const char *key, enum fields_need need, int64_t min, int64_t max, int64_t *out)
+fields_int(struct fields *f, const char *key, enum fields_need need, int64_t min, int64_t max,
+    int64_t *out)
 {
 	const json_t *value = field(f, key, need);
 
 	if (value == NULL)
 		return false;
-	if (json_is_integer(value) && json_integer_value(value) >= min && json_integer_value(value) <= max) {
+	if (json_is_integer(value) && json_integer_value(value) >= min &&
+	    json_integer_value(value) <= max) {
 		*out = (int64_t)json_integer_value(value);
 		return true;
 	}
-	char *message = xasprintf("must be a whole number from %lld to %lld", (long long)min, (long long)max);
+	char *message =
+	    xasprintf("must be a whole number from %lld to %lld", (long long)min, (long long)max);
 	fields_error(f, key, message);
 	free(message);
 	return false;

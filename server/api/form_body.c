@@ -80,7 +80,8 @@ append(struct form_body *b, char *name, char *value, json_t *json)
 
 /* False when there is no room for any more. */
 static bool
-add_text(struct form_body *b, const char *name, size_t name_len, const char *value, size_t value_len)
+add_text(
+    struct form_body *b, const char *name, size_t name_len, const char *value, size_t value_len)
 {
 	if (!make_room(b))
 		return false;
@@ -151,7 +152,8 @@ read_urlencoded(struct form_body *b, const char *body, size_t len)
 			const char *name_end = equals != NULL ? equals : stop;
 			const char *value = equals != NULL ? equals + 1 : stop;
 			size_t name_len = url_decode(decoded, at, (size_t)(name_end - at));
-			size_t value_len = url_decode(decoded + name_len, value, (size_t)(stop - value));
+			size_t value_len =
+			    url_decode(decoded + name_len, value, (size_t)(stop - value));
 
 			room = add_text(b, decoded, name_len, decoded + name_len, value_len);
 		}
@@ -220,7 +222,8 @@ static bool
 add_json(struct form_body *b, const char *name, json_t *value)
 {
 	if (json_is_string(value))
-		return add_text(b, name, strlen(name), json_string_value(value), json_string_length(value));
+		return add_text(
+		    b, name, strlen(name), json_string_value(value), json_string_length(value));
 	if (!make_room(b))
 		return false;
 	if (!name_ok(b, name, strlen(name)))
@@ -253,7 +256,7 @@ read_json(struct form_body *b, const char *body, size_t len)
 		json_decref(root);
 		return malformed(b, "the JSON is not an object");
 	}
-	json_object_foreach(root, name, value) {
+	json_object_foreach (root, name, value) {
 		if (!add_json(b, name, value))
 			break;
 	}
@@ -270,14 +273,15 @@ form_type_is(const char *content_type, const char *type)
 		return false;
 	content_type += strspn(content_type, " \t");
 	return strncasecmp(content_type, type, len) == 0 &&
-	    strchr("; \t", content_type[len]) != NULL;	/* or the NUL at its end */
+	    strchr("; \t", content_type[len]) != NULL; /* or the NUL at its end */
 }
 
 static bool
 charset_ok(const char *content_type)
 {
 	char charset[16];
-	int n = header_parameter(content_type, strlen(content_type), "charset", charset, sizeof(charset));
+	int n = header_parameter(
+	    content_type, strlen(content_type), "charset", charset, sizeof(charset));
 
 	return n < 0 || (n == 5 && strncasecmp(charset, "utf-8", 5) == 0) ||
 	    (n == 4 && strncasecmp(charset, "utf8", 4) == 0) ||
@@ -357,7 +361,8 @@ form_body_others(const struct form_body *b, const char *const *known)
 		else if (json_is_array(before))
 			json_array_append_new(before, field_json(f));
 		else
-			json_object_set_new(others, f->name, json_pack("[O, o]", before, field_json(f)));
+			json_object_set_new(
+			    others, f->name, json_pack("[O, o]", before, field_json(f)));
 	}
 	return others;
 }
@@ -365,7 +370,8 @@ form_body_others(const struct form_body *b, const char *const *known)
 static int
 compare_fields(const void *a, const void *b)
 {
-	const struct form_field *x = *(const struct form_field *const *)a, *y = *(const struct form_field *const *)b;
+	const struct form_field *x = *(const struct form_field *const *)a,
+				*y = *(const struct form_field *const *)b;
 	int order = strcmp(x->name, y->name);
 
 	if (order != 0)
@@ -384,7 +390,8 @@ form_body_fingerprint(const struct form_body *b, char hex[65])
 		sorted[i] = &b->fields[i];
 	qsort(sorted, b->count, sizeof(const struct form_field *), compare_fields);
 	for (size_t i = 0; i < b->count; i++)
-		json_array_append_new(list, json_pack("[s, o]", sorted[i]->name, field_json(sorted[i])));
+		json_array_append_new(
+		    list, json_pack("[s, o]", sorted[i]->name, field_json(sorted[i])));
 	char *text = json_dumps(list, JSON_COMPACT | JSON_SORT_KEYS);
 	sha256(text, strlen(text), hash);
 	hex_encode(hash, sizeof(hash), hex);

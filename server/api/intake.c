@@ -130,7 +130,8 @@ static enum http_verdict
 refuse_unavailable(struct api_call *call)
 {
 	return refuse(call, 503, "unavailable",
-	    "Your request could not be taken just now. Please send it again in a moment.", PUBLIC_RETRY_S);
+	    "Your request could not be taken just now. Please send it again in a moment.",
+	    PUBLIC_RETRY_S);
 }
 
 /* Refused, or lost: said as everything else that is wrong. */
@@ -142,13 +143,15 @@ refuse_answer(struct api_call *call, const struct lane_answer *a)
 
 	intake_limit_give(&in->limit, api_buckets(call->api));
 	if (a->err == lane_err_failed) {
-		return refuse(call, 500, "failed", "Your request could not be taken: the server has a fault.", 0);
+		return refuse(call, 500, "failed",
+		    "Your request could not be taken: the server has a fault.", 0);
 	} else if (a->err != NULL) {
 		return refuse_unavailable(call);
 	} else if (strcmp(a->refusal, "invalid") == 0 && json_array_size(errors) > 0) {
 		return refuse_fields(call, json_deep_copy(errors));
 	} else if (strcmp(a->refusal, "key_reused") == 0) {
-		return refuse(call, 422, "key-reused", "This Idempotency-Key was used before, with another request.", 0);
+		return refuse(call, 422, "key-reused",
+		    "This Idempotency-Key was used before, with another request.", 0);
 	} else if (strcmp(a->refusal, "unknown_form") == 0) {
 		return public_problem(call, 404, "unknown-form", "There is no such form.", 0);
 	}
@@ -272,12 +275,13 @@ check_and_submit(struct api_call *call)
 		json_decref(check.callback);
 		return refuse_unavailable(call);
 	}
-	int64_t wait_ms = intake_limit_take(&in->limit, api_buckets(call->api), in->form, http_peer(call->req),
-	    check.phone, clock_mono_ms());
+	int64_t wait_ms = intake_limit_take(&in->limit, api_buckets(call->api), in->form,
+	    http_peer(call->req), check.phone, clock_mono_ms());
 	if (wait_ms > 0) {
 		json_decref(check.callback);
 		/* Not which of them: that a number was asked for before is nobody else's business. */
-		return refuse(call, 429, "too-many-requests", "There were too many requests. Please try again later.",
+		return refuse(call, 429, "too-many-requests",
+		    "There were too many requests. Please try again later.",
 		    (int)((wait_ms + 999) / 1000));
 	}
 	return submit(call, check.callback);
@@ -301,7 +305,9 @@ form_post(struct api_call *call)
 	switch (form_body_read(&in->body, http_header(call->req, "Content-Type"), body, len)) {
 	case FORM_BODY_UNSUPPORTED:
 		return public_problem(call, 415, "unsupported-media-type",
-		    "Send application/x-www-form-urlencoded, multipart/form-data or application/json, in UTF-8.", 0);
+		    "Send application/x-www-form-urlencoded, multipart/form-data or "
+		    "application/json, in UTF-8.",
+		    0);
 	case FORM_BODY_MALFORMED:
 		return public_problem(call, 400, "malformed-body", in->body.why, 0);
 	case FORM_BODY_READ:
@@ -314,7 +320,8 @@ form_post(struct api_call *call)
 	 * page again, with the field empty and all else as typed, and sends it.
 	 */
 	if (intake_is_robot(&in->body))
-		return refuse(call, 422, "refused", "This request was not taken. Please check it and send it again.", 0);
+		return refuse(call, 422, "refused",
+		    "This request was not taken. Please check it and send it again.", 0);
 	return check_and_submit(call);
 }
 
@@ -337,7 +344,8 @@ form_preflight(struct api_call *call)
 		return HTTP_DONE;
 	if (allow_origin(call, form)) {
 		http_answer_header(call->req, "Access-Control-Allow-Methods", "POST");
-		http_answer_header(call->req, "Access-Control-Allow-Headers", "Content-Type, Accept, Idempotency-Key");
+		http_answer_header(call->req, "Access-Control-Allow-Headers",
+		    "Content-Type, Accept, Idempotency-Key");
 		http_answer_header(call->req, "Access-Control-Max-Age", "600");
 	}
 	http_answer(call->req, 204, NULL, NULL, 0);

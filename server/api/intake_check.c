@@ -14,8 +14,8 @@
 #include "base/json.h"
 #include "base/mem.h"
 
-const char *const intake_fields[] = { "phone", "name", "email", "subject", "when", "time_zone", "language", "consent",
-	"notes", INTAKE_HONEYPOT, NULL };
+const char *const intake_fields[] = { "phone", "name", "email", "subject", "when", "time_zone",
+	"language", "consent", "notes", INTAKE_HONEYPOT, NULL };
 
 struct check {
 	struct intake_check *out;
@@ -100,7 +100,9 @@ take_text(struct check *c, const char *name, size_t max, bool lines)
 	char *text = tidy(f->value);
 
 	if (has_control(text, lines)) {
-		wrong(c, name, lines ? "has control characters" : "must be one line, without control characters");
+		wrong(c, name,
+		    lines ? "has control characters"
+			  : "must be one line, without control characters");
 	} else if (count_characters(text) > max) {
 		snprintf(message, sizeof(message), "is longer than %zu characters", max);
 		wrong(c, name, message);
@@ -142,7 +144,7 @@ was_refused(const struct form_body *b, const char *field)
 	size_t i;
 	const json_t *error;
 
-	json_array_foreach(b->errors, i, error) {
+	json_array_foreach (b->errors, i, error) {
 		if (strcmp(json_text(error, "field"), field) == 0)
 			return true;
 	}
@@ -164,7 +166,8 @@ check_phone(struct check *c)
 			wrong(c, "phone", "is required");
 		return;
 	}
-	if (!phone_parse(text, region_hint != NULL ? region_hint : "", c->out->phone, region, &type, &why))
+	if (!phone_parse(
+		text, region_hint != NULL ? region_hint : "", c->out->phone, region, &type, &why))
 		wrong(c, "phone", why);
 	else if (!country_ok(c->form, region))
 		wrong(c, "phone", "is a number in a country that is not called");
@@ -180,7 +183,8 @@ email_ok(const char *text)
 	const char *at = strrchr(text, '@');
 
 	return at != NULL && at > text && at - text <= 64 && at[1] != '\0' && at[1] != '.' &&
-	    at[strlen(at) - 1] != '.' && strpbrk(text, " \t<>(),;:\\") == NULL && strchr(text, '@') == at;
+	    at[strlen(at) - 1] != '.' && strpbrk(text, " \t<>(),;:\\") == NULL &&
+	    strchr(text, '@') == at;
 }
 
 static void
@@ -205,7 +209,8 @@ language_ok(const char *text)
 		return false;
 	for (text += run; *text == '-'; text += run) {
 		text++;
-		run = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789");
+		run =
+		    strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789");
 		if (run < 1 || run > 8)
 			return false;
 	}
@@ -221,7 +226,8 @@ check_language(struct check *c)
 	if (text != NULL && !language_ok(text))
 		wrong(c, "language", "is not a language tag such as \"en\" or \"pt-BR\"");
 	else if (text != NULL || forms != NULL)
-		json_object_set_new(c->out->callback, "language", json_string(text != NULL ? text : forms));
+		json_object_set_new(
+		    c->out->callback, "language", json_string(text != NULL ? text : forms));
 	free(text);
 }
 
@@ -231,7 +237,9 @@ check_time_zone(struct check *c)
 	char *text = take_text(c, "time_zone", 64, false);
 
 	/* Whether there is such a zone, PostgreSQL knows. */
-	if (text != NULL && text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-/")] != '\0')
+	if (text != NULL &&
+	    text[strspn(text,
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-/")] != '\0')
 		wrong(c, "time_zone", "is not a time zone such as \"Europe/Berlin\"");
 	else if (text != NULL)
 		json_object_set_new(c->out->callback, "time_zone", json_string(text));
@@ -251,19 +259,21 @@ local_parse(const char *text, int64_t *as_utc_ms)
 			return false;
 	}
 	/* Ends behind the minutes, the seconds, or up to three digits of a fraction. */
-	if (i != 16 && i != 19 && (i != 20 || text[i + strspn(text + i, "0123456789")] != '\0' || strlen(text + i) > 3 ||
-	    text[i] == '\0'))
+	if (i != 16 && i != 19 &&
+	    (i != 20 || text[i + strspn(text + i, "0123456789")] != '\0' || strlen(text + i) > 3 ||
+		text[i] == '\0'))
 		return false;
-	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min,
-	    &tm.tm_sec) < 5)
+	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+		&tm.tm_hour, &tm.tm_min, &tm.tm_sec) < 5)
 		return false;
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;
 	struct tm asked = tm;
 	*as_utc_ms = (int64_t)timegm(&tm) * 1000;
 	/* timegm() makes the 1st of March of a 29th of February that was not. */
-	return tm.tm_year == asked.tm_year && tm.tm_mon == asked.tm_mon && tm.tm_mday == asked.tm_mday &&
-	    tm.tm_hour == asked.tm_hour && tm.tm_min == asked.tm_min && tm.tm_sec == asked.tm_sec;
+	return tm.tm_year == asked.tm_year && tm.tm_mon == asked.tm_mon &&
+	    tm.tm_mday == asked.tm_mday && tm.tm_hour == asked.tm_hour &&
+	    tm.tm_min == asked.tm_min && tm.tm_sec == asked.tm_sec;
 }
 
 bool
@@ -308,7 +318,9 @@ check_when(struct check *c)
 		check_range(c, ms, ms);
 		json_object_set_new(c->out->callback, "at", json_integer(ms));
 	} else {
-		wrong(c, "when", "must be \"asap\", a local time such as 2026-11-24T10:00, or one with an offset "
+		wrong(c, "when",
+		    "must be \"asap\", a local time such as 2026-11-24T10:00, or one with an "
+		    "offset "
 		    "such as 2026-11-24T10:00:00+01:00");
 	}
 	free(text);
@@ -357,7 +369,8 @@ check_consent(struct check *c)
 }
 
 void
-intake_check(struct intake_check *out, const json_t *form, const struct form_body *body, int64_t now_ms)
+intake_check(
+    struct intake_check *out, const json_t *form, const struct form_body *body, int64_t now_ms)
 {
 	struct check c = { .out = out, .form = form, .body = body, .now_ms = now_ms };
 
@@ -380,7 +393,8 @@ intake_check(struct intake_check *out, const json_t *form, const struct form_bod
 bool
 intake_is_robot(const struct form_body *body)
 {
-	for (const struct form_field *f = NULL; (f = form_body_next(body, INTAKE_HONEYPOT, f)) != NULL;) {
+	for (const struct form_field *f = NULL;
+	     (f = form_body_next(body, INTAKE_HONEYPOT, f)) != NULL;) {
 		if (f->value[strspn(f->value, " \t\r\n")] != '\0' && !json_is_null(f->json))
 			return true;
 	}

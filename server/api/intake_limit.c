@@ -45,12 +45,16 @@ number_key(const char *form, const char *phone)
 }
 
 int64_t
-intake_limit_take(struct intake_limit *l, struct bucket_table *buckets, const json_t *form, const char *address,
-    const char *phone, int64_t now_ms)
+intake_limit_take(struct intake_limit *l, struct bucket_table *buckets, const json_t *form,
+    const char *address, const char *phone, int64_t now_ms)
 {
 	const char *key = json_text(form, "key");
-	const struct { const char *limit, *period; char *key; } rows[] = {
-		{ "address_limit", "address_period_s", address_key(key != NULL ? key : "", address) },
+	const struct {
+		const char *limit, *period;
+		char *key;
+	} rows[] = {
+		{ "address_limit", "address_period_s",
+		    address_key(key != NULL ? key : "", address) },
 		{ "number_limit", "number_period_s", number_key(key != NULL ? key : "", phone) },
 		{ "form_limit", "form_period_s", xasprintf("f:%s", key != NULL ? key : "") },
 	};
@@ -61,7 +65,8 @@ intake_limit_take(struct intake_limit *l, struct bucket_table *buckets, const js
 		int64_t burst = json_int(form, rows[i].limit, 0);
 
 		if (burst > 0 && wait_ms == 0) {
-			wait_ms = bucket_take(buckets, rows[i].key, burst > 1000000000 ? 1000000000 : (int)burst,
+			wait_ms = bucket_take(buckets, rows[i].key,
+			    burst > 1000000000 ? 1000000000 : (int)burst,
 			    json_int(form, rows[i].period, 1) * 1000, now_ms);
 			if (wait_ms == 0) {
 				l->taken[i] = rows[i].key;

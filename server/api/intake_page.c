@@ -16,7 +16,9 @@
 #include "base/mem.h"
 
 /* Ours that can be seen, in the page's order. */
-static const struct { const char *name, *label; } visible[] = {
+static const struct {
+	const char *name, *label;
+} visible[] = {
 	{ "phone", "Telephone number" },
 	{ "name", "Name" },
 	{ "email", "E-mail address" },
@@ -64,7 +66,8 @@ set_when(json_t *values, const struct form_body *body)
 	if (strcasecmp(when, "asap") == 0)
 		when = "";
 	set(values, "when", "", when);
-	set(values, "when", "_type", *when == '\0' || intake_local_ok(when) ? "datetime-local" : "text");
+	set(values, "when", "_type",
+	    *when == '\0' || intake_local_ok(when) ? "datetime-local" : "text");
 }
 
 /* Case information, and what else has no place on the page, but for what is wrong: that could not be mended. */
@@ -79,7 +82,8 @@ hidden_fields(const struct form_body *body, const json_t *wrong)
 		if (label_of(f->name) != NULL || strcmp(f->name, INTAKE_HONEYPOT) == 0 ||
 		    json_object_get(wrong, f->name) != NULL)
 			continue;
-		json_array_append_new(hidden, json_pack("{s:s, s:s}", "field_name", f->name, "field_value", f->value));
+		json_array_append_new(hidden,
+		    json_pack("{s:s, s:s}", "field_name", f->name, "field_value", f->value));
 	}
 	return hidden;
 }
@@ -92,14 +96,17 @@ summary(const json_t *errors, json_t *wrong)
 	size_t i;
 	const json_t *error;
 
-	json_array_foreach(errors, i, error) {
-		const char *field = json_text(error, "field"), *message = json_text(error, "message");
+	json_array_foreach (errors, i, error) {
+		const char *field = json_text(error, "field"),
+			   *message = json_text(error, "message");
 		if (field == NULL || message == NULL)
 			continue;
 		const char *label = label_of(field);
-		char *text = xasprintf("%s%s%s", label != NULL ? label : field, *field != '\0' ? " " : "", message);
+		char *text = xasprintf(
+		    "%s%s%s", label != NULL ? label : field, *field != '\0' ? " " : "", message);
 
-		json_array_append_new(list, json_pack("{s:s, s:s}", "field_id", label != NULL ? field : "", "text", text));
+		json_array_append_new(list,
+		    json_pack("{s:s, s:s}", "field_id", label != NULL ? field : "", "text", text));
 		if (*field != '\0')
 			json_object_set_new(wrong, field, json_string(message));
 		free(text);
@@ -108,7 +115,8 @@ summary(const json_t *errors, json_t *wrong)
 }
 
 json_t *
-intake_page_values(const json_t *form, const struct form_body *body, const json_t *errors, const char *notice)
+intake_page_values(
+    const json_t *form, const struct form_body *body, const json_t *errors, const char *notice)
 {
 	json_t *wrong = json_object(), *values = json_object();
 	const char *zone = json_text(form, "time_zone"), *label = json_text(form, "label");
@@ -129,10 +137,13 @@ intake_page_values(const json_t *form, const struct form_body *body, const json_
 		set(values, "time_zone", "", zone != NULL ? zone : "UTC");
 	set(values, "label", "", label != NULL ? label : "Call me back");
 	set(values, "notice", "", notice != NULL ? notice : "");
-	json_object_set_new(values, "trouble", json_boolean(notice != NULL || json_array_size(errors) > 0));
+	json_object_set_new(
+	    values, "trouble", json_boolean(notice != NULL || json_array_size(errors) > 0));
 	if (needed || (consent != NULL && *consent != '\0'))
-		set(values, "consent_text", "", consent != NULL && *consent != '\0' ? consent : "You may call me back.");
-	json_object_set_new(values, "consent_checked", json_boolean(intake_is_yes(typed(body, "consent"))));
+		set(values, "consent_text", "",
+		    consent != NULL && *consent != '\0' ? consent : "You may call me back.");
+	json_object_set_new(
+	    values, "consent_checked", json_boolean(intake_is_yes(typed(body, "consent"))));
 	json_object_set_new(values, "consent_required", json_boolean(needed));
 	json_decref(wrong);
 	return values;

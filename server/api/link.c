@@ -11,7 +11,7 @@
 #include "node/node.h"
 #include "node/tenant.h"
 
-#define NAMES_SIZE 20		/* tenant 4, callback 16, big endian */
+#define NAMES_SIZE 20 /* tenant 4, callback 16, big endian */
 #define MAC_SIZE 16
 #define TOKEN_SIZE (NAMES_SIZE + MAC_SIZE)
 

@@ -106,7 +106,8 @@ multipart_start(struct multipart *m, const char *content_type, const char *body,
 	m->delimiter_len = (size_t)n + 4;
 	m->end = body + len;
 	/* The first delimiter needs no line's end before it; anything before it is a preamble. */
-	if (len >= m->delimiter_len - 2 && memcmp(body, m->delimiter + 2, m->delimiter_len - 2) == 0) {
+	if (len >= m->delimiter_len - 2 &&
+	    memcmp(body, m->delimiter + 2, m->delimiter_len - 2) == 0) {
 		m->at = body + m->delimiter_len - 2;
 		return true;
 	}
@@ -121,13 +122,17 @@ multipart_start(struct multipart *m, const char *content_type, const char *body,
 static size_t
 unescape_name(char *name, size_t len)
 {
-	static const struct { char escape[4]; char is; } rows[] = { { "%22", '"' }, { "%0D", '\r' }, { "%0A", '\n' } };
+	static const struct {
+		char escape[4];
+		char is;
+	} rows[] = { { "%22", '"' }, { "%0D", '\r' }, { "%0A", '\n' } };
 	size_t out = 0;
 
 	for (size_t i = 0; i < len; i++) {
 		char c = name[i];
 
-		for (size_t k = 0; c == '%' && len - i >= 3 && k < sizeof(rows) / sizeof(rows[0]); k++) {
+		for (size_t k = 0; c == '%' && len - i >= 3 && k < sizeof(rows) / sizeof(rows[0]);
+		     k++) {
 			if (strncasecmp(name + i, rows[k].escape, 3) == 0) {
 				c = rows[k].is;
 				i += 2;
@@ -220,7 +225,8 @@ multipart_next(struct multipart *m, struct part *part)
 		return MULTIPART_MALFORMED;
 
 	/* The empty line's own end may already begin the delimiter: a part without content. */
-	const char *found = memmem(blank + 2, (size_t)(m->end - blank - 2), m->delimiter, m->delimiter_len);
+	const char *found =
+	    memmem(blank + 2, (size_t)(m->end - blank - 2), m->delimiter, m->delimiter_len);
 	if (found == NULL)
 		return MULTIPART_MALFORMED;
 	part->value = found > blank + 4 ? blank + 4 : found;

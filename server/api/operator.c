@@ -67,7 +67,8 @@ tenants(struct api_call *call)
 	struct node *node = api_node(call->api);
 	json_t *list = json_array();
 
-	for (struct tenant *t = node_tenant_next(node, NULL); t != NULL; t = node_tenant_next(node, t))
+	for (struct tenant *t = node_tenant_next(node, NULL); t != NULL;
+	     t = node_tenant_next(node, t))
 		json_array_append_new(list, tenant_shown(t));
 	return api_answer(call, 200, json_pack("{s:o}", "tenants", list));
 }
@@ -84,7 +85,8 @@ test_clock(struct api_call *call)
 	if (!node_is_test(node) || !clock->fake)
 		return api_problem(call, 404, "not-found", "This server's clock is a real one.");
 	struct fields f = fields_of(call->body, known);
-	bool has_advance = fields_int(&f, "advance_ms", FIELDS_OPTIONAL, 0, ADVANCE_MAX_MS, &advance_ms);
+	bool has_advance =
+	    fields_int(&f, "advance_ms", FIELDS_OPTIONAL, 0, ADVANCE_MAX_MS, &advance_ms);
 	const char *now = fields_text(&f, "now", FIELDS_OPTIONAL, 64);
 	if (now != NULL && !clock_parse(now, &now_ms))
 		fields_error(&f, "now", "must be a time like 2026-11-23T07:00:00Z");
@@ -106,7 +108,8 @@ static enum http_verdict
 test_projection(struct api_call *call)
 {
 	if (!node_is_test(api_node(call->api)))
-		return api_problem(call, 404, "not-found", "This server's database is not one of a test.");
+		return api_problem(
+		    call, 404, "not-found", "This server's database is not one of a test.");
 	if (call->tenant == NULL)
 		return api_problem(call, 422, "tenant", "Name the company: ?tenant=NAME.");
 	if (tenant_projection(call->tenant) == NULL)
@@ -118,7 +121,8 @@ static enum http_verdict
 test_reload(struct api_call *call)
 {
 	if (!node_is_test(api_node(call->api)))
-		return api_problem(call, 404, "not-found", "This server's database is not one of a test.");
+		return api_problem(
+		    call, 404, "not-found", "This server's database is not one of a test.");
 	if (call->tenant == NULL)
 		return api_problem(call, 422, "tenant", "Name the company: ?tenant=NAME.");
 	tenant_doubt(call->tenant, "asked for by a test");

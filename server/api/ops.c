@@ -46,10 +46,13 @@ process_metrics(struct buf *b, struct api *a)
 {
 	const struct node *node = api_node(a);
 
-	single(b, "ready", "gauge", "1 when this node serves everything.", node_not_ready(node) == NULL);
+	single(b, "ready", "gauge", "1 when this node serves everything.",
+	    node_not_ready(node) == NULL);
 	single(b, "nodes_alive", "gauge", "Nodes on this database.", (uint64_t)node_alive(node));
-	seconds(b, "loop_lag_worst_seconds", "How late the event loop was at its worst since the start.", lag_worst_us(api_lag(a)));
-	seconds(b, "loop_lag_recent_seconds", "The same, of the last ten seconds.", lag_recent_us(api_lag(a)));
+	seconds(b, "loop_lag_worst_seconds",
+	    "How late the event loop was at its worst since the start.", lag_worst_us(api_lag(a)));
+	seconds(b, "loop_lag_recent_seconds", "The same, of the last ten seconds.",
+	    lag_recent_us(api_lag(a)));
 }
 
 static void
@@ -63,7 +66,8 @@ http_metrics(struct buf *b, const struct http *http)
 	for (int i = 1; i < 6; i++)
 		labelled(b, "http_responses_total", "class", classes[i], n.status[i]);
 	single(b, "http_waiting", "gauge", "Requests that wait for something now.", n.waiting);
-	single(b, "http_wait_expired_total", "counter", "Requests answered 503 because they waited too long.", n.parked_out);
+	single(b, "http_wait_expired_total", "counter",
+	    "Requests answered 503 because they waited too long.", n.parked_out);
 }
 
 static void
@@ -75,8 +79,10 @@ front_metrics(struct buf *b, struct http *http)
 	metric(b, "connections_refused_total", "counter", "Connections closed at once, by limit.");
 	labelled(b, "connections_refused_total", "limit", "total", n.refused_total);
 	labelled(b, "connections_refused_total", "limit", "address", n.refused_address);
-	single(b, "tls_handshakes_failed_total", "counter", "TLS handshakes that failed.", n.handshake_failed);
-	single(b, "connections_timed_out_total", "counter", "Connections closed at a network deadline.", n.timed_out);
+	single(b, "tls_handshakes_failed_total", "counter", "TLS handshakes that failed.",
+	    n.handshake_failed);
+	single(b, "connections_timed_out_total", "counter",
+	    "Connections closed at a network deadline.", n.timed_out);
 	single(b, "connections_open", "gauge", "Connections open now.", n.open);
 	single(b, "streams_open", "gauge", "Of these, event streams and waiting polls.", n.streams);
 }
@@ -87,8 +93,10 @@ pool_metrics(struct buf *b, struct pool *pool)
 	struct pool_counts n = pool_counts(pool);
 
 	single(b, "database_queries_total", "counter", "Queries sent.", n.sent);
-	single(b, "database_queries_failed_total", "counter", "Queries that the database refused.", n.failed);
-	single(b, "database_queries_lost_total", "counter", "Queries whose connection was lost.", n.lost);
+	single(b, "database_queries_failed_total", "counter", "Queries that the database refused.",
+	    n.failed);
+	single(b, "database_queries_lost_total", "counter", "Queries whose connection was lost.",
+	    n.lost);
 	single(b, "database_reconnects_total", "counter", "Connections made again.", n.reconnects);
 	single(b, "database_waiting", "gauge", "Queries that wait for a connection.", n.waiting);
 	single(b, "database_in_flight", "gauge", "Queries sent and not yet answered.", n.in_flight);
@@ -109,6 +117,8 @@ counts(struct tenant *t)
 	return p != NULL ? projection_counts(p) : (struct projection_counts){ 0 };
 }
 
+/* One line each. */
+/* clang-format off */
 static uint64_t v_live(struct tenant *t) { return tenant_live(t); }
 static uint64_t v_lease(struct tenant *t) { return tenant_holds_lease(t); }
 static uint64_t v_seq(struct tenant *t) { return tenant_projection(t) != NULL ? projection_seq(tenant_projection(t)) : 0; }
@@ -131,6 +141,7 @@ static uint64_t v_offered(struct tenant *t) { return counts(t).offered; }
 static uint64_t v_held(struct tenant *t) { return counts(t).held; }
 static uint64_t v_offers(struct tenant *t) { return counts(t).offers; }
 static uint64_t v_sessions(struct tenant *t) { return counts(t).sessions; }
+/* clang-format on */
 
 static const struct tenant_metric tenant_metrics[] = {
 	{ "tenant_live", "gauge", "1 when the tenant is loaded and followed.", v_live },
@@ -139,9 +150,11 @@ static const struct tenant_metric tenant_metrics[] = {
 	{ "batches_total", "counter", "Transactions of the tenant's lane.", v_batches },
 	{ "commands_total", "counter", "Commands decided.", v_commands },
 	{ "submits_total", "counter", "Callbacks taken in.", v_submits },
-	{ "batches_resent_total", "counter", "Batches sent again after a lost connection.", v_resent },
+	{ "batches_resent_total", "counter", "Batches sent again after a lost connection.",
+	    v_resent },
 	{ "batches_bisected_total", "counter", "Batches halved after an error.", v_bisected },
-	{ "lane_waiting", "gauge", "Commands and submits that wait for the next batch.", v_waiting },
+	{ "lane_waiting", "gauge", "Commands and submits that wait for the next batch.",
+	    v_waiting },
 	{ "last_batch_microseconds", "gauge", "How long the last batch took.", v_batch_us },
 	{ "event_streams", "gauge", "Streams of events.", v_streams },
 	{ "event_polls", "gauge", "Polls that wait for events.", v_polls },
@@ -163,7 +176,8 @@ each_tenant(struct buf *b, struct node *node)
 	for (size_t i = 0; i < sizeof(tenant_metrics) / sizeof(tenant_metrics[0]); i++) {
 		const struct tenant_metric *m = &tenant_metrics[i];
 		metric(b, m->name, m->type, m->help);
-		for (struct tenant *t = node_tenant_next(node, NULL); t != NULL; t = node_tenant_next(node, t))
+		for (struct tenant *t = node_tenant_next(node, NULL); t != NULL;
+		     t = node_tenant_next(node, t))
 			labelled(b, m->name, "tenant", tenant_name(t), m->value(t));
 	}
 }
@@ -174,8 +188,8 @@ from_this_machine(const struct api_call *call)
 {
 	const char *peer = http_peer(call->req);
 
-	return strcmp(peer, "unix") == 0 || strncmp(peer, "127.", 4) == 0 || strcmp(peer, "::1") == 0 ||
-	    strncmp(peer, "::ffff:127.", 11) == 0;
+	return strcmp(peer, "unix") == 0 || strncmp(peer, "127.", 4) == 0 ||
+	    strcmp(peer, "::1") == 0 || strncmp(peer, "::ffff:127.", 11) == 0;
 }
 
 static enum http_verdict
@@ -185,7 +199,8 @@ metrics(struct api_call *call)
 	struct buf b = { 0 };
 
 	if (!from_this_machine(call))
-		return api_problem(call, 403, "forbidden", "Metrics are told to this machine only.");
+		return api_problem(
+		    call, 403, "forbidden", "Metrics are told to this machine only.");
 	process_metrics(&b, call->api);
 	http_metrics(&b, api_http(call->api));
 	front_metrics(&b, api_http(call->api));
@@ -218,7 +233,8 @@ openapi(struct api_call *call)
 	const char *text = api_page(call->api, "openapi.json");
 
 	if (text == NULL)
-		return api_problem(call, 404, "not-found", "The description of the API is not installed (www_dir).");
+		return api_problem(call, 404, "not-found",
+		    "The description of the API is not installed (www_dir).");
 	http_answer(call->req, 200, "application/json", text, strlen(text));
 	return HTTP_DONE;
 }

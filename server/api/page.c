@@ -47,7 +47,10 @@ tag_find(const char *p, const char *end, struct tag *tag)
 	const char *close = p < end && *p == '{' ? "}}}" : "}}";
 	tag->kind = TAG_VALUE;
 	if (p < end && strchr("{#^/", *p) != NULL) {
-		tag->kind = *p == '{' ? TAG_PART : *p == '#' ? TAG_SECTION : *p == '^' ? TAG_INVERTED : TAG_END;
+		tag->kind = *p == '{' ? TAG_PART
+		    : *p == '#'	      ? TAG_SECTION
+		    : *p == '^'	      ? TAG_INVERTED
+				      : TAG_END;
 		p++;
 	}
 	const char *stop = memmem(p, (size_t)(end - p), close, strlen(close));
@@ -144,7 +147,8 @@ section_end(const struct tag *section, const char *end, const char **behind)
 static void render(struct rendering *, const char *, const char *, const struct scope *);
 
 static void
-render_section(struct rendering *r, const struct tag *tag, const char *end, const struct scope *scope)
+render_section(
+    struct rendering *r, const struct tag *tag, const char *end, const struct scope *scope)
 {
 	const json_t *value = scope_get(scope, tag->name);
 

@@ -27,7 +27,8 @@ public_wants_json(const struct api_call *call)
 	if (form_type_is(http_header(call->req, "Content-Type"), "application/json"))
 		return true;
 	return accept != NULL && strstr(accept, "text/html") == NULL &&
-	    (strstr(accept, "application/json") != NULL || strstr(accept, "application/problem+json") != NULL);
+	    (strstr(accept, "application/json") != NULL ||
+		strstr(accept, "application/problem+json") != NULL);
 }
 
 static const char *
@@ -39,10 +40,12 @@ page_part(void *arg, const char *name)
 static void
 security_headers(struct api_call *call, const char *targets, const char *frames)
 {
-	bool blank = targets != NULL && *targets != '\0', framed = frames != NULL && *frames != '\0';
-	char *policy = xasprintf("default-src 'none'; style-src 'self' 'unsafe-inline'; base-uri 'none'; "
-	    "form-action 'self'%s%s; frame-ancestors %s", blank ? " " : "", blank ? targets : "",
-	    framed ? frames : "'none'");
+	bool blank = targets != NULL && *targets != '\0',
+	     framed = frames != NULL && *frames != '\0';
+	char *policy =
+	    xasprintf("default-src 'none'; style-src 'self' 'unsafe-inline'; base-uri 'none'; "
+		      "form-action 'self'%s%s; frame-ancestors %s",
+		blank ? " " : "", blank ? targets : "", framed ? frames : "'none'");
 
 	http_answer_header(call->req, "Content-Security-Policy", policy);
 	/* The address is a key; but "no-referrer" would also make browsers post with "Origin: null". */
@@ -52,7 +55,8 @@ security_headers(struct api_call *call, const char *targets, const char *frames)
 }
 
 enum http_verdict
-public_page(struct api_call *call, int status, const char *page, json_t *values, const char *targets, const char *frames)
+public_page(struct api_call *call, int status, const char *page, json_t *values,
+    const char *targets, const char *frames)
 {
 	const char *template = api_page(call->api, page);
 
@@ -71,7 +75,10 @@ public_page(struct api_call *call, int status, const char *page, json_t *values,
 static const char *
 problem_title(int status)
 {
-	static const struct { int status; const char *title; } rows[] = {
+	static const struct {
+		int status;
+		const char *title;
+	} rows[] = {
 		{ 404, "Not found" },
 		{ 409, "Too late" },
 		{ 429, "Too many requests" },
@@ -86,7 +93,8 @@ problem_title(int status)
 }
 
 enum http_verdict
-public_problem(struct api_call *call, int status, const char *type, const char *detail, int retry_after_s)
+public_problem(
+    struct api_call *call, int status, const char *type, const char *detail, int retry_after_s)
 {
 	if (public_wants_json(call)) {
 		http_problem(call->req, status, type, detail, NULL, retry_after_s);
@@ -105,8 +113,8 @@ public_problem(struct api_call *call, int status, const char *type, const char *
 enum http_verdict
 public_unavailable(struct api_call *call)
 {
-	return public_problem(call, 503, "unavailable", "This cannot be answered just now. Please try again in a moment.",
-	    PUBLIC_RETRY_S);
+	return public_problem(call, 503, "unavailable",
+	    "This cannot be answered just now. Please try again in a moment.", PUBLIC_RETRY_S);
 }
 
 bool
@@ -159,13 +167,15 @@ wait_for(struct api_call *call, struct ticket *ticket, public_then_fn then)
 bool
 public_submit(struct api_call *call, json_t *callback, public_then_fn then)
 {
-	return wait_for(call, lane_submit(tenant_lane(call->tenant), callback, on_lane, call), then);
+	return wait_for(
+	    call, lane_submit(tenant_lane(call->tenant), callback, on_lane, call), then);
 }
 
 bool
 public_execute(struct api_call *call, json_t *command, public_then_fn then)
 {
-	return wait_for(call, lane_execute(tenant_lane(call->tenant), command, on_lane, call), then);
+	return wait_for(
+	    call, lane_execute(tenant_lane(call->tenant), command, on_lane, call), then);
 }
 
 /* base_url without the slashes at its end; "" when there is none. */
@@ -266,8 +276,8 @@ public_callback(const json_t *image, int64_t at_ms)
 	char at[CLOCK_TEXT_SIZE];
 
 	clock_format(json_int(image, "promise_at", 0), at);
-	return json_pack("{s:s*, s:s, s:{s:s*, s:s*, s:s}}", "id", json_text(image, "id"),
-	    "state", public_state(image, at_ms), "promise", "local", json_text(image, "promise_local"),
+	return json_pack("{s:s*, s:s, s:{s:s*, s:s*, s:s}}", "id", json_text(image, "id"), "state",
+	    public_state(image, at_ms), "promise", "local", json_text(image, "promise_local"),
 	    "time_zone", json_text(image, "promise_zone"), "at", at);
 }
 
@@ -286,10 +296,11 @@ const char *
 public_when_note(const char *when_note)
 {
 	if (when_note != NULL && strcmp(when_note, "moved_forward") == 0)
-		return "The time you chose does not exist on that day, because the clocks go forward: "
-		    "it was moved to the time shown here.";
+		return "The time you chose does not exist on that day, because the clocks go "
+		       "forward: "
+		       "it was moved to the time shown here.";
 	if (when_note != NULL && strcmp(when_note, "first_of_two") == 0)
 		return "The time you chose comes twice on that day, because the clocks go back: "
-		    "the first of the two was taken.";
+		       "the first of the two was taken.";
 	return NULL;
 }

@@ -18,12 +18,18 @@
 const struct refusal refusals[] = {
 	{ "not_found", 404, "There is no such thing here, or it is not yours." },
 	{ "unknown_form", 404, "There is no such form." },
-	{ "stale_version", 409, "It has changed since you last saw it; its present state is in this answer." },
-	{ "wrong_state", 409, "It is not in a state from which this can be done; its present state is in this answer." },
-	{ "offer_not_pending", 409, "The offer is over: it was answered, ran out of time, or went to somebody else." },
+	{ "stale_version", 409,
+	    "It has changed since you last saw it; its present state is in this answer." },
+	{ "wrong_state", 409,
+	    "It is not in a state from which this can be done; its present state is in this "
+	    "answer." },
+	{ "offer_not_pending", 409,
+	    "The offer is over: it was answered, ran out of time, or went to somebody else." },
 	{ "attempt_over", 409, "That dial is over, or is not the present one." },
-	{ "linked", 409, "Another callback leads for the same telephone number; this one follows it." },
-	{ "agent_unavailable", 409, "The agent is not ready, has no desk listening, or already has a callback." },
+	{ "linked", 409,
+	    "Another callback leads for the same telephone number; this one follows it." },
+	{ "agent_unavailable", 409,
+	    "The agent is not ready, has no desk listening, or already has a callback." },
 	{ "logged_out", 409, "The agent is signed out." },
 	{ "not_due", 409, "It is too early for that." },
 	{ "not_connected", 409, "The agent's desk is not connected to this server." },
@@ -35,7 +41,8 @@ const struct refusal refusals[] = {
 	{ "key_reused", 422, "This Idempotency-Key was used before, with another request." },
 	{ "locked", 423, "Too many failed sign-ins: the account is locked for a while." },
 	{ "removed", 403, "This agent was removed." },
-	{ "unknown_command", 500, "The database does not know this command: it is older than this server." },
+	{ "unknown_command", 500,
+	    "The database does not know this command: it is older than this server." },
 	/* What is asked for is how it is: no failure; api_refuse() answers it as a change of nothing. */
 	{ "unchanged", 200, "Nothing was to be changed." },
 	{ NULL, 409, "It cannot be done now." },
@@ -63,7 +70,8 @@ api_answer(struct api_call *call, int status, json_t *body)
 enum http_verdict
 api_problem(struct api_call *call, int status, const char *type, const char *detail)
 {
-	http_problem(call->req, status, type, detail, NULL, status == 503 || status == 429 ? RETRY_AFTER_S : 0);
+	http_problem(call->req, status, type, detail, NULL,
+	    status == 503 || status == 429 ? RETRY_AFTER_S : 0);
 	return HTTP_DONE;
 }
 
@@ -81,13 +89,17 @@ static void
 refuse_err(struct api_call *call, const char *err)
 {
 	if (err == lane_err_failed)
-		http_problem(call->req, 500, "failed", "The server could not do it; its log says why.", NULL, 0);
+		http_problem(call->req, 500, "failed",
+		    "The server could not do it; its log says why.", NULL, 0);
 	else if (err == lane_err_full)
-		http_problem(call->req, 503, "busy", "Too much waits already; try again.", NULL, RETRY_AFTER_S);
+		http_problem(call->req, 503, "busy", "Too much waits already; try again.", NULL,
+		    RETRY_AFTER_S);
 	else
 		http_problem(call->req, 503, "unavailable",
-		    "The database does not answer; nothing is known to be done. Repeat the request, "
-		    "with the same Idempotency-Key if it had one.", NULL, RETRY_AFTER_S);
+		    "The database does not answer; nothing is known to be done. Repeat the "
+		    "request, "
+		    "with the same Idempotency-Key if it had one.",
+		    NULL, RETRY_AFTER_S);
 }
 
 /* The present state, as far as the asker may see it: a contact only in what state his callback is. */

@@ -21,7 +21,7 @@
 /* Something the worker thread does for a request. job and data are the thread's until it is done. */
 struct thought {
 	LIST_ENTRY(thought) link;
-	struct api_call *call;	/* NULL: the request has ended */
+	struct api_call *call; /* NULL: the request has ended */
 	void (*job)(void *);
 	void (*then)(struct api_call *, void *);
 	void *data;
@@ -100,7 +100,8 @@ role_name(enum api_role role)
 static char *
 body_text(const struct api_call *call)
 {
-	char *text = call->body != NULL ? json_dumps(call->body, JSON_COMPACT | JSON_SORT_KEYS) : xstrdup("");
+	char *text = call->body != NULL ? json_dumps(call->body, JSON_COMPACT | JSON_SORT_KEYS)
+					: xstrdup("");
 
 	assert(text != NULL);
 	return text;
@@ -125,8 +126,8 @@ command_id(const struct api_call *call)
 	else
 		hex_encode(call->token_hash, sizeof(call->token_hash), who);
 	char *body = body_text(call);
-	char *text = xasprintf("%d/%d/%s/%s\n%s %s\n%s", tenant_id(call->tenant), call->agent_id, who, key,
-	    call->route->method, http_path(call->req), body);
+	char *text = xasprintf("%d/%d/%s/%s\n%s %s\n%s", tenant_id(call->tenant), call->agent_id,
+	    who, key, call->route->method, http_path(call->req), body);
 	struct id id = id_of_text(text, strlen(text));
 	free(text);
 	free(body);
@@ -174,7 +175,8 @@ on_lane(void *arg, const struct lane_answer *a)
 }
 
 static enum http_verdict
-on_the_road(struct api_call *call, struct ticket *ticket, void (*then)(struct api_call *, const struct lane_answer *))
+on_the_road(struct api_call *call, struct ticket *ticket,
+    void (*then)(struct api_call *, const struct lane_answer *))
 {
 	if (ticket == NULL)
 		return road_busy(call);
@@ -184,17 +186,21 @@ on_the_road(struct api_call *call, struct ticket *ticket, void (*then)(struct ap
 }
 
 enum http_verdict
-api_execute(struct api_call *call, json_t *command, void (*then)(struct api_call *, const struct lane_answer *))
+api_execute(struct api_call *call, json_t *command,
+    void (*then)(struct api_call *, const struct lane_answer *))
 {
 	assert(call->ticket == NULL && call->tenant != NULL);
-	return on_the_road(call, lane_execute(tenant_lane(call->tenant), command, on_lane, call), then);
+	return on_the_road(
+	    call, lane_execute(tenant_lane(call->tenant), command, on_lane, call), then);
 }
 
 enum http_verdict
-api_submit(struct api_call *call, json_t *callback, void (*then)(struct api_call *, const struct lane_answer *))
+api_submit(struct api_call *call, json_t *callback,
+    void (*then)(struct api_call *, const struct lane_answer *))
 {
 	assert(call->ticket == NULL && call->tenant != NULL);
-	return on_the_road(call, lane_submit(tenant_lane(call->tenant), callback, on_lane, call), then);
+	return on_the_road(
+	    call, lane_submit(tenant_lane(call->tenant), callback, on_lane, call), then);
 }
 
 static void
@@ -212,8 +218,8 @@ on_row(void *arg, const PGresult *res, const char *err)
 }
 
 enum http_verdict
-api_query(struct api_call *call, enum statement statement, const char *const *params, const char *wait,
-    void (*then_row)(struct api_call *, const PGresult *, const char *))
+api_query(struct api_call *call, enum statement statement, const char *const *params,
+    const char *wait, void (*then_row)(struct api_call *, const PGresult *, const char *))
 {
 	assert(call->query == NULL);
 	/* Told at once, not after the deadline. */
@@ -221,7 +227,8 @@ api_query(struct api_call *call, enum statement statement, const char *const *pa
 		api_refuse(call, &(struct lane_answer){ .err = lane_err_down });
 		return HTTP_DONE;
 	}
-	struct query *query = pool_send(node_pool(api_node(call->api)), statement, params, on_row, call);
+	struct query *query =
+	    pool_send(node_pool(api_node(call->api)), statement, params, on_row, call);
 	if (query == NULL)
 		return road_busy(call);
 	call->query = query;
@@ -239,7 +246,8 @@ road_busy(struct api_call *call)
 void
 road_failed(struct api_call *call, const char *err)
 {
-	log_error("request=failed method=%s route=%s sqlstate=%s", call->route->method, call->route->path, err);
+	log_error("request=failed method=%s route=%s sqlstate=%s", call->route->method,
+	    call->route->path, err);
 	api_refuse(call, &(struct lane_answer){ .err = lane_err_failed });
 }
 
@@ -299,12 +307,14 @@ on_thought(void *arg)
 }
 
 enum http_verdict
-road_think(struct api_call *call, const char *wait, void (*job)(void *), void (*then)(struct api_call *, void *),
-    void *data, void (*data_free)(void *))
+road_think(struct api_call *call, const char *wait, void (*job)(void *),
+    void (*then)(struct api_call *, void *), void *data, void (*data_free)(void *))
 {
 	struct thought *t = xmalloc(sizeof(*t));
 
-	*t = (struct thought){ .call = call, .job = job, .then = then, .data = data, .data_free = data_free };
+	*t = (struct thought){
+		.call = call, .job = job, .then = then, .data = data, .data_free = data_free
+	};
 	LIST_INSERT_HEAD(&api_thoughts(call->api)->list, t, link);
 	if (!work_run(api_work(call->api), thought_run, on_thought, t)) {
 		thought_free(t);

@@ -28,7 +28,7 @@
 
 /* A sign-in on its way; the call's data. */
 struct sign_in {
-	int agent_id;		/* 0: no such agent */
+	int agent_id; /* 0: no such agent */
 	int tenant_id;
 	char *role;
 	char *token;
@@ -85,7 +85,8 @@ sign_in_throttle(struct api_call *call)
 	if (http_door(call->req) == FRONT_UNIX)
 		return 0;
 	char *key = xasprintf("sign-in %s", http_peer(call->req));
-	int64_t ms = bucket_take(api_buckets(call->api), key, SIGN_IN_BURST, SIGN_IN_PERIOD_MS, clock_mono_ms());
+	int64_t ms = bucket_take(
+	    api_buckets(call->api), key, SIGN_IN_BURST, SIGN_IN_PERIOD_MS, clock_mono_ms());
 	free(key);
 	return (int)((ms + 999) / 1000);
 }
@@ -113,11 +114,13 @@ session_open(struct api_call *call)
 		return HTTP_DONE;
 	int wait_s = sign_in_throttle(call);
 	if (wait_s > 0) {
-		http_problem(call->req, 429, "too-many-sign-ins", "Too many sign-ins from this address.", NULL, wait_s);
+		http_problem(call->req, 429, "too-many-sign-ins",
+		    "Too many sign-ins from this address.", NULL, wait_s);
 		return HTTP_DONE;
 	}
 	if (tenant == NULL && node_tenant_next(node, NULL) == NULL && node_not_ready(node) != NULL)
-		return api_problem(call, 503, "loading", "The server is still loading what it needs to know.");
+		return api_problem(
+		    call, 503, "loading", "The server is still loading what it needs to know.");
 	struct sign_in *s = xcalloc(1, sizeof(*s));
 	s->ready = ready;
 	call->data = s;
@@ -146,14 +149,17 @@ on_credential(struct api_call *call, const PGresult *res, const char *err)
 		s->role = xstrdup(PQgetvalue(res, 0, ROLE));
 		if (!PQgetisnull(res, 0, PASSWORD))
 			c->stored = xstrdup(PQgetvalue(res, 0, PASSWORD));
-		int64_t left_ms = PQgetisnull(res, 0, LOCKED_UNTIL) ? 0 :
-		    strtoll(PQgetvalue(res, 0, LOCKED_UNTIL), NULL, 10) - node_now_ms(api_node(call->api));
+		int64_t left_ms = PQgetisnull(res, 0, LOCKED_UNTIL)
+		    ? 0
+		    : strtoll(PQgetvalue(res, 0, LOCKED_UNTIL), NULL, 10) -
+			node_now_ms(api_node(call->api));
 		if (left_ms > 0) {
 			comparison_free(c);
 			char *seconds = xasprintf("%lld", (long long)(left_ms + 999) / 1000);
 			http_answer_header(call->req, "Retry-After", seconds);
 			free(seconds);
-			api_problem(call, 423, "locked", "Too many failed sign-ins: the account is locked for a while.");
+			api_problem(call, 423, "locked",
+			    "Too many failed sign-ins: the account is locked for a while.");
 			return;
 		}
 	}
@@ -187,7 +193,8 @@ sign_in_go(struct api_call *call)
 	struct sign_in *s = call->data;
 	uint8_t hash[32];
 	char hex[65];
-	int64_t seconds = json_int(projection_tenant(tenant_projection(call->tenant)), "session_s", 3600);
+	int64_t seconds =
+	    json_int(projection_tenant(tenant_projection(call->tenant)), "session_s", 3600);
 	json_t *args = json_object();
 
 	s->token = node_token(call->tenant, hash);
@@ -211,11 +218,13 @@ on_compared(struct api_call *call, void *arg)
 	}
 	call->tenant = node_tenant(api_node(call->api), s->tenant_id);
 	if (call->tenant == NULL || !tenant_live(call->tenant))
-		api_problem(call, 503, "loading", "The server is still loading what it needs to know.");
+		api_problem(
+		    call, 503, "loading", "The server is still loading what it needs to know.");
 	else if (c->equal)
 		sign_in_go(call);
 	else
-		api_execute(call, sign_in_command(call, "sign_in_failed", json_object()), on_failed);
+		api_execute(
+		    call, sign_in_command(call, "sign_in_failed", json_object()), on_failed);
 }
 
 static void
@@ -229,9 +238,11 @@ static void
 cookie_set(struct api_call *call, const char *token, long long seconds)
 {
 	const char *base_url = api_conf(call->api)->base_url;
-	bool secure = http_door(call->req) == FRONT_TLS || (base_url != NULL && strncmp(base_url, "https:", 6) == 0);
-	char *cookie = xasprintf(WHO_COOKIE "=%s; Path=/; Max-Age=%lld; HttpOnly; SameSite=Strict%s", token, seconds,
-	    secure ? "; Secure" : "");
+	bool secure = http_door(call->req) == FRONT_TLS ||
+	    (base_url != NULL && strncmp(base_url, "https:", 6) == 0);
+	char *cookie =
+	    xasprintf(WHO_COOKIE "=%s; Path=/; Max-Age=%lld; HttpOnly; SameSite=Strict%s", token,
+		seconds, secure ? "; Secure" : "");
 
 	http_answer_header(call->req, "Set-Cookie", cookie);
 	free(cookie);
@@ -251,7 +262,8 @@ on_opened(struct api_call *call, const struct lane_answer *a)
 	json_object_set_new(answer, "agent", agent);
 	json_object_set_new(answer, "expires_at", json_integer(s->expires_at));
 	json_object_set_new(answer, "event", show_event(call, a->seq));
-	cookie_set(call, s->token, (long long)(s->expires_at - node_now_ms(api_node(call->api))) / 1000);
+	cookie_set(
+	    call, s->token, (long long)(s->expires_at - node_now_ms(api_node(call->api))) / 1000);
 	api_answer(call, 201, answer);
 }
 
@@ -261,7 +273,8 @@ session_close(struct api_call *call)
 	char hex[65];
 
 	if (call->agent_id == 0)
-		return api_problem(call, 403, "no-session", "The operator's socket has no session to end.");
+		return api_problem(
+		    call, 403, "no-session", "The operator's socket has no session to end.");
 	json_t *command = api_command(call, "sign_out"), *args = json_object();
 	hex_encode(call->token_hash, sizeof(call->token_hash), hex);
 	json_object_set_new(args, "token_hash", json_string(hex));

@@ -14,7 +14,8 @@
 json_t *
 show_event(const struct api_call *call, uint64_t seq)
 {
-	char *id = xasprintf("%d.%llu", projection_epoch(tenant_projection(call->tenant)), (unsigned long long)seq);
+	char *id = xasprintf(
+	    "%d.%llu", projection_epoch(tenant_projection(call->tenant)), (unsigned long long)seq);
 	json_t *text = json_string(id);
 
 	free(id);

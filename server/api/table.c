@@ -12,8 +12,16 @@
 #include "base/mem.h"
 
 static const struct api_route *const tables[] = {
-	api_routes_intake, api_routes_contact, api_routes_session, api_routes_agent, api_routes_call,
-	api_routes_admin, api_routes_company, api_routes_operator, api_routes_events, api_routes_ops,
+	api_routes_intake,
+	api_routes_contact,
+	api_routes_session,
+	api_routes_agent,
+	api_routes_call,
+	api_routes_admin,
+	api_routes_company,
+	api_routes_operator,
+	api_routes_events,
+	api_routes_ops,
 };
 #define TABLES (sizeof(tables) / sizeof(tables[0]))
 

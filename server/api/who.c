@@ -68,7 +68,8 @@ operator_tenant(struct api_call *call)
 		return refuse_loading(call);
 	if (name != NULL || first == NULL)
 		return refuse(call, 404, "no-tenant", "There is no such tenant.");
-	return refuse(call, 400, "which-tenant", "There are several tenants: name one with ?tenant=.");
+	return refuse(
+	    call, 400, "which-tenant", "There are several tenants: name one with ?tenant=.");
 }
 
 static enum api_role
@@ -97,7 +98,8 @@ may_be_fresh(struct api_call *call, const char *token)
 	if (call->tenant == NULL || !tenant_live(call->tenant))
 		return false;
 	snprintf(key, sizeof(key), "u:%s", http_peer(call->req));
-	call->unsure = bucket_take(api_buckets(call->api), key, LOOKS_BURST, LOOKS_PERIOD_MS, clock_mono_ms()) == 0;
+	call->unsure = bucket_take(api_buckets(call->api), key, LOOKS_BURST, LOOKS_PERIOD_MS,
+			   clock_mono_ms()) == 0;
 	return call->unsure;
 }
 
@@ -114,7 +116,8 @@ session(struct api_call *call, const char *token)
 		/* 401 would make every desk sign out when the server has only just started. */
 		if (node_not_ready(node) != NULL)
 			return refuse_loading(call);
-		return refuse(call, 401, "unauthorized", "The token is not known, or its session has ended: sign in.");
+		return refuse(call, 401, "unauthorized",
+		    "The token is not known, or its session has ended: sign in.");
 	}
 	call->agent_id = view.agent_id;
 	call->role = role_of(view.role);
@@ -141,7 +144,8 @@ same_origin(const char *origin, const char *scheme, const char *host)
 static bool
 origin_ours(struct api_call *call)
 {
-	const char *origin = http_header(call->req, "Origin"), *host = http_header(call->req, "Host");
+	const char *origin = http_header(call->req, "Origin"),
+		   *host = http_header(call->req, "Host");
 	const char *base_url = api_conf(call->api)->base_url;
 
 	if (origin == NULL)
@@ -180,7 +184,8 @@ identify(struct api_call *call)
 	if (cookie == NULL)
 		return refuse(call, 401, "unauthorized", "Sign in first: POST /v1/session.");
 	if (!only_reads(http_method(call->req)) && !origin_ours(call))
-		return refuse(call, 403, "foreign-origin", "The Origin of this request is not this server.");
+		return refuse(
+		    call, 403, "foreign-origin", "The Origin of this request is not this server.");
 	return session(call, cookie);
 }
 
@@ -195,7 +200,8 @@ who_may(struct api_call *call)
 		return true;
 	if (call->role >= call->route->role)
 		return true;
-	char *detail = xasprintf("This needs the role %s; yours is %s.", role_name(call->route->role), role_name(call->role));
+	char *detail = xasprintf("This needs the role %s; yours is %s.",
+	    role_name(call->route->role), role_name(call->role));
 	refuse(call, 403, "forbidden", detail);
 	free(detail);
 	return false;
@@ -207,7 +213,7 @@ on_looked(void *arg, const PGresult *res, const char *err)
 	struct api_call *call = arg;
 
 	(void)res;
-	(void)err;	/* whatever it brought: what is known now counts */
+	(void)err; /* whatever it brought: what is known now counts */
 	call->ticket = NULL;
 	road_arrived(call);
 	if (who_may(call))

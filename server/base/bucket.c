@@ -23,10 +23,10 @@
 
 struct bucket {
 	LIST_ENTRY(bucket) chain;
-	TAILQ_ENTRY(bucket) use;	/* head: the longest unused */
+	TAILQ_ENTRY(bucket) use; /* head: the longest unused */
 	uint64_t hash[4];
 	int64_t full_ns;
-	int64_t token_ns;		/* what the last token taken cost */
+	int64_t token_ns; /* what the last token taken cost */
 };
 
 LIST_HEAD(bucket_chain, bucket);
@@ -34,7 +34,7 @@ LIST_HEAD(bucket_chain, bucket);
 struct bucket_table {
 	TAILQ_HEAD(, bucket) uses;
 	struct bucket_chain *chains;
-	size_t mask;			/* number of chains (a power of two) less one */
+	size_t mask; /* number of chains (a power of two) less one */
 	size_t count, max;
 	uint8_t seed[32];
 };
@@ -77,7 +77,7 @@ find(struct bucket_table *t, const char *key, uint64_t hash[4])
 
 	hmac_sha256(t->seed, sizeof(t->seed), key, strlen(key), bytes);
 	memcpy(hash, bytes, sizeof(bytes));
-	LIST_FOREACH(b, &t->chains[hash[0] & t->mask], chain) {
+	LIST_FOREACH (b, &t->chains[hash[0] & t->mask], chain) {
 		if (memcmp(b->hash, hash, sizeof(b->hash)) == 0)
 			return b;
 	}

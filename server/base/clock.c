@@ -155,13 +155,17 @@ clock_parse(const char *p, int64_t *ms)
 	    !take_number(&p, 2, 1, days_in_month(year, month), &day) || !take_char(&p, 'T') ||
 	    !take_number(&p, 2, 0, 23, &hour) || !take_char(&p, ':') ||
 	    !take_number(&p, 2, 0, 59, &minute) || !take_char(&p, ':') ||
-	    !take_number(&p, 2, 0, 60, &second) ||
-	    !take_fraction(&p, &fraction) || !take_offset(&p, &east_s) || *p != '\0')
+	    !take_number(&p, 2, 0, 60, &second) || !take_fraction(&p, &fraction) ||
+	    !take_offset(&p, &east_s) || *p != '\0')
 		return false;
 
 	struct tm tm = {
-		.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day,
-		.tm_hour = hour, .tm_min = minute, .tm_sec = second,
+		.tm_year = year - 1900,
+		.tm_mon = month - 1,
+		.tm_mday = day,
+		.tm_hour = hour,
+		.tm_min = minute,
+		.tm_sec = second,
 	};
 	int64_t utc_s = (int64_t)timegm(&tm) - east_s;
 	/* A leap second ends a UTC day; there it is taken as the next day's first. */

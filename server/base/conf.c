@@ -35,9 +35,9 @@ struct setting {
 	enum conf_kind kind;
 	size_t offset;
 	bool reloadable;
-	const char *text;	/* default of a text */
+	const char *text; /* default of a text */
 	conf_check_fn check;
-	int number, min, max;	/* default and limits of an int */
+	int number, min, max; /* default and limits of an int */
 };
 
 static const char *check_addresses(const char *);
@@ -47,11 +47,13 @@ static const char *check_base_url(const char *);
 static const char *check_log_level(const char *);
 static const char *check_time(const char *);
 
+/* clang-format off */
 #define TEXT(sec, field, dflt, chk, reload) { .section = #sec, .name = #field, .kind = CONF_TEXT, \
 	.offset = offsetof(struct conf, field), .text = dflt, .check = chk, .reloadable = reload }
 #define INT(sec, field, dflt, lo, hi, reload) { .section = #sec, .name = #field, .kind = CONF_INT, \
 	.offset = offsetof(struct conf, field), .number = dflt, .min = lo, .max = hi, \
 	.reloadable = reload }
+/* clang-format on */
 #define RELOAD true
 #define RESTART false
 #define HOUR_MS 3600000
@@ -103,10 +105,10 @@ struct reading {
 	FILE *file;
 	const char *path;
 	int line;
-	bool indented;		/* the line goes on with the setting before it */
-	int given[SETTINGS_COUNT];	/* line of each setting, 0 when not given */
+	bool indented;		   /* the line goes on with the setting before it */
+	int given[SETTINGS_COUNT]; /* line of each setting, 0 when not given */
 	struct conf *conf;
-	char *why;		/* the first error */
+	char *why; /* the first error */
 };
 
 static char **
@@ -188,8 +190,9 @@ check_addresses(const char *text)
 {
 	bool loopback;
 
-	return all_addresses(text, true, &loopback) ? NULL :
-	    "must be numeric addresses with ports, as 0.0.0.0:8443 or [::]:8443";
+	return all_addresses(text, true, &loopback)
+	    ? NULL
+	    : "must be numeric addresses with ports, as 0.0.0.0:8443 or [::]:8443";
 }
 
 static const char *
@@ -197,8 +200,9 @@ check_loopback(const char *text)
 {
 	bool loopback;
 
-	return all_addresses(text, true, &loopback) && loopback ? NULL :
-	    "must be addresses of this machine alone, as 127.0.0.1:8080 or [::1]:8080";
+	return all_addresses(text, true, &loopback) && loopback
+	    ? NULL
+	    : "must be addresses of this machine alone, as 127.0.0.1:8080 or [::1]:8080";
 }
 
 static const char *
@@ -212,12 +216,14 @@ check_proxies(const char *text)
 static const char *
 check_base_url(const char *text)
 {
-	const char *host = strncmp(text, "https://", 8) == 0 ? text + 8 :
-	    strncmp(text, "http://", 7) == 0 ? text + 7 : "";
+	const char *host = strncmp(text, "https://", 8) == 0 ? text + 8
+	    : strncmp(text, "http://", 7) == 0		     ? text + 7
+							     : "";
 
 	return *host != '\0' && *host != '/' && host[strlen(host) - 1] != '/' &&
-	    strpbrk(host, " \t?#") == NULL ? NULL :
-	    "must begin with https:// or http:// and a host, and not end in a slash";
+		strpbrk(host, " \t?#") == NULL
+	    ? NULL
+	    : "must begin with https:// or http:// and a host, and not end in a slash";
 }
 
 static const char *
@@ -233,8 +239,8 @@ check_time(const char *text)
 {
 	int64_t ms;
 
-	return *text == '\0' || clock_parse(text, &ms) ? NULL :
-	    "must be a time as 2026-11-23T07:00:00Z";
+	return *text == '\0' || clock_parse(text, &ms) ? NULL
+						       : "must be a time as 2026-11-23T07:00:00Z";
 }
 
 /* Keeps the first complaint; 0 is what inih's handler answers when it refuses. */
@@ -282,8 +288,8 @@ set_int(struct reading *r, const struct setting *s, const char *value)
 	errno = 0;
 	long v = strtol(value, NULL, 10);
 	if (!digits || errno != 0 || v < s->min || v > s->max)
-		return refuse(r, r->line, "setting %s: must be a whole number from %d to %d", s->name,
-		    s->min, s->max);
+		return refuse(r, r->line, "setting %s: must be a whole number from %d to %d",
+		    s->name, s->min, s->max);
 	*int_of(r->conf, s) = (int)v;
 	return 1;
 }
@@ -295,8 +301,8 @@ set_text(struct reading *r, const struct setting *s, const char *value, bool app
 	/* inih strips a comment from a first line only. */
 	const char *comment = append ? strstr(value, " ;") : NULL;
 	int len = (int)(comment != NULL ? (size_t)(comment - value) : strlen(value));
-	char *whole = xasprintf("%s%s%.*s", append ? *text : "", append && **text != '\0' ? " " : "",
-	    len, value);
+	char *whole = xasprintf(
+	    "%s%s%.*s", append ? *text : "", append && **text != '\0' ? " " : "", len, value);
 
 	free(*text);
 	*text = whole;
@@ -456,8 +462,8 @@ conf_needs_restart(const struct conf *a, const struct conf *b)
 {
 	for (size_t i = 0; i < SETTINGS_COUNT; i++) {
 		const struct setting *s = &settings[i];
-		bool same = s->kind == CONF_INT ? *int_of(a, s) == *int_of(b, s) :
-		    strcmp(*text_of(a, s), *text_of(b, s)) == 0;
+		bool same = s->kind == CONF_INT ? *int_of(a, s) == *int_of(b, s)
+						: strcmp(*text_of(a, s), *text_of(b, s)) == 0;
 
 		if (!same && !s->reloadable)
 			return s->name;

@@ -40,7 +40,10 @@ id_new(void)
 	static uint64_t last_ms;
 	static unsigned counter;
 	uint64_t now_ms = (uint64_t)clock_machine_ms();
-	struct { uint64_t lo; uint16_t start; } noise;
+	struct {
+		uint64_t lo;
+		uint16_t start;
+	} noise;
 
 	random_bytes(&noise, sizeof(noise));
 	if (now_ms > last_ms) {

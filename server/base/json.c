@@ -89,8 +89,8 @@ json_parse(const char *text, size_t len, const char **why)
 	}
 	json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
 	if (value == NULL) {
-		snprintf(sentence, sizeof(sentence), "%s (line %d, column %d)",
-		    complaint(&error), error.line, error.column);
+		snprintf(sentence, sizeof(sentence), "%s (line %d, column %d)", complaint(&error),
+		    error.line, error.column);
 		*why = sentence;
 	}
 	return value;
@@ -159,9 +159,10 @@ json_times_to_text(json_t *value, const char *except)
 	size_t i;
 	json_t *item;
 
-	json_array_foreach(value, i, item)
+	json_array_foreach (value, i, item)
 		json_times_to_text(item, except);
-	for (void *it = json_object_iter(value); it != NULL; it = json_object_iter_next(value, it)) {
+	for (void *it = json_object_iter(value); it != NULL;
+	     it = json_object_iter_next(value, it)) {
 		item = json_object_iter_value(it);
 		if (strcmp(json_object_iter_key(it), except) == 0)
 			continue;
@@ -184,7 +185,9 @@ json_times_to_text(json_t *value, const char *except)
 static size_t
 utf8_length(const unsigned char *p, size_t len)
 {
-	static const struct { unsigned char first, last, second_min, second_max, size; } rows[] = {
+	static const struct {
+		unsigned char first, last, second_min, second_max, size;
+	} rows[] = {
 		{ 0x01, 0x7f, 0x00, 0x00, 1 },
 		{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
 		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },
@@ -200,7 +203,8 @@ utf8_length(const unsigned char *p, size_t len)
 		if (p[0] < rows[i].first || p[0] > rows[i].last)
 			continue;
 		size_t size = rows[i].size;
-		if (size > len || (size > 1 && (p[1] < rows[i].second_min || p[1] > rows[i].second_max)))
+		if (size > len ||
+		    (size > 1 && (p[1] < rows[i].second_min || p[1] > rows[i].second_max)))
 			return 0;
 		for (size_t k = 2; k < size; k++) {
 			if (p[k] < 0x80 || p[k] > 0xbf)

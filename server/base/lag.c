@@ -15,7 +15,7 @@
 struct lag {
 	struct event *tick;
 	int64_t due_us, worst_us;
-	int64_t window_us;		/* when the running window began */
+	int64_t window_us; /* when the running window began */
 	int64_t now_worst_us, last_worst_us;
 };
 

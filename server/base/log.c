@@ -126,14 +126,15 @@ write_line(enum log_level level, const char *format, va_list ap)
 	errno = saved_errno;
 }
 
-#define LOG_AT(level, format) do {			\
-	va_list ap;					\
-	if (!log_level_on(level))			\
-		return;					\
-	va_start(ap, format);				\
-	write_line(level, format, ap);			\
-	va_end(ap);					\
-} while (0)
+#define LOG_AT(level, format) \
+	do { \
+		va_list ap; \
+		if (!log_level_on(level)) \
+			return; \
+		va_start(ap, format); \
+		write_line(level, format, ap); \
+		va_end(ap); \
+	} while (0)
 
 void
 log_debug(const char *format, ...)

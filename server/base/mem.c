@@ -144,7 +144,7 @@ buf_take(struct buf *b)
 	char *data = b->data;
 
 	data[b->len] = '\0';
-	*b = (struct buf){0};
+	*b = (struct buf){ 0 };
 	return data;
 }
 
@@ -152,5 +152,5 @@ void
 buf_fini(struct buf *b)
 {
 	free(b->data);
-	*b = (struct buf){0};
+	*b = (struct buf){ 0 };
 }

@@ -24,7 +24,7 @@
 #define P 1
 #define SALT_BYTES 16
 #define HASH_BYTES 32
-#define SALT_TEXT 22		/* base64url letters of 16 bytes */
+#define SALT_TEXT 22 /* base64url letters of 16 bytes */
 #define HASH_TEXT 43
 
 struct stored {
@@ -41,7 +41,7 @@ derive(const char *password, const uint8_t salt[SALT_BYTES], int ln, uint8_t has
 	uint64_t max_bytes = 128 * R * (n + P + 2) + 4096;
 
 	if (EVP_PBE_scrypt(password, strlen(password), salt, SALT_BYTES, n, R, P, max_bytes, hash,
-	    HASH_BYTES) != 1)
+		HASH_BYTES) != 1)
 		die(1, "out of memory in scrypt");
 }
 

@@ -36,7 +36,7 @@ struct work {
 	struct event *wake;
 	int wake_fd;
 	bool in_done;
-	pthread_mutex_t lock;	/* over what follows */
+	pthread_mutex_t lock; /* over what follows */
 	pthread_cond_t asked;
 	struct work_list waiting;
 	struct work_list finished;

@@ -46,7 +46,7 @@ dump_queues(const struct projection *p)
 	json_t *all = json_object();
 	const struct queue *q;
 
-	TAILQ_FOREACH(q, &p->queue_list, link)
+	TAILQ_FOREACH (q, &p->queue_list, link)
 		put_int(all, q->id, json_deep_copy(q->image));
 	return all;
 }
@@ -57,7 +57,7 @@ dump_forms(const struct projection *p)
 	json_t *all = json_object();
 	const struct form *f;
 
-	TAILQ_FOREACH(f, &p->form_list, link)
+	TAILQ_FOREACH (f, &p->form_list, link)
 		put_int(all, f->id, json_deep_copy(f->image));
 	return all;
 }

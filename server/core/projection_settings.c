@@ -143,7 +143,7 @@ settings_queue(struct projection *p, const json_t *image, const char **why)
 	q->seq = seq;
 	if (!queue_parse(p, q, image, why))
 		return false;
-	LIST_FOREACH(c, &q->classes, of_queue) {
+	LIST_FOREACH (c, &q->classes, of_queue) {
 		skill_fit_class(p, c);
 		match_class_wake(p, c);
 	}
@@ -283,7 +283,7 @@ settings_secret(struct projection *p, const json_t *image, const char **why)
 	s->newest = json_bool(image, "newest", false);
 	s->purpose = xstrdup(purpose);
 	memcpy(s->value, value, sizeof(s->value));
-	TAILQ_FOREACH(before, &p->secrets, link) {
+	TAILQ_FOREACH (before, &p->secrets, link) {
 		if (s->newest != before->newest ? s->newest : s->id > before->id)
 			break;
 	}

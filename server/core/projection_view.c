@@ -67,7 +67,7 @@ projection_each_form(const struct projection *p,
 {
 	const struct form *f;
 
-	TAILQ_FOREACH(f, &p->form_list, link) {
+	TAILQ_FOREACH (f, &p->form_list, link) {
 		if (!f->removed)
 			fn(arg, f->key, f->image);
 	}
@@ -101,7 +101,7 @@ projection_each_secret(const struct projection *p, const char *purpose,
 {
 	const struct secret *s;
 
-	TAILQ_FOREACH(s, &p->secrets, link) {
+	TAILQ_FOREACH (s, &p->secrets, link) {
 		if (strcmp(s->purpose, purpose) == 0 && !fn(arg, s->value))
 			return;
 	}
@@ -180,7 +180,7 @@ view_offers(const struct projection *p, const struct agent *a)
 	json_t *list = json_array();
 	const struct offer *o;
 
-	LIST_FOREACH(o, &a->offers, of_agent) {
+	LIST_FOREACH (o, &a->offers, of_agent) {
 		const struct callback *cb = live_find(p, o->callback);
 
 		json_array_append_new(list,
@@ -196,7 +196,7 @@ view_held(const struct projection *p, const struct agent *a)
 	json_t *list = json_array();
 	const struct callback *cb;
 
-	LIST_FOREACH(cb, &a->held, link) {
+	LIST_FOREACH (cb, &a->held, link) {
 		const struct attempt *at = live_attempt_find(p, cb->attempt);
 		json_t *one = json_pack("{s:o}", "callback", copy(cb->image));
 
@@ -284,7 +284,7 @@ due_complete(const struct queue *q)
 {
 	const struct class *c;
 
-	LIST_FOREACH(c, &q->classes, of_queue) {
+	LIST_FOREACH (c, &q->classes, of_queue) {
 		if (!c->due.complete)
 			return false;
 	}
@@ -297,7 +297,7 @@ projection_queues(const struct projection *p, int64_t now_ms)
 	json_t *list = json_array();
 	const struct queue *q;
 
-	TAILQ_FOREACH(q, &p->queue_list, link) {
+	TAILQ_FOREACH (q, &p->queue_list, link) {
 		json_int_t due = (json_int_t)q->due + due_since(p, q, now_ms);
 
 		if (q->removed && due + (json_int_t)q->offered + (json_int_t)q->held == 0)

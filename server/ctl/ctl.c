@@ -23,30 +23,34 @@ struct command {
 	const char *name;
 	ctl_command_fn run;
 	int args_min, args_max;
-	const char *options;	/* the letters that it takes beside those of the connection */
+	const char *options; /* the letters that it takes beside those of the connection */
 	const char *synopsis;
 	const char *help;
 };
 
 static const struct command commands[] = {
-	{ "apply", ctl_apply, 0, 0, "fn", "-f FILE [-n]", "Makes a company what company.json says, and shows what changed" },
+	{ "apply", ctl_apply, 0, 0, "fn", "-f FILE [-n]",
+	    "Makes a company what company.json says, and shows what changed" },
 	{ "show", ctl_show, 1, 1, "jsqgl", NULL, "Shows what there is, as a table or as JSON" },
 	{ "cancel", ctl_cancel, 1, 1, "rj", "ID [-r TEXT] [-j]", "Cancels a callback" },
-	{ "tail", ctl_tail, 0, 0, "aj", "[-a ID] [-j]", "Follows the events as they happen, one line each" },
+	{ "tail", ctl_tail, 0, 0, "aj", "[-a ID] [-j]",
+	    "Follows the events as they happen, one line each" },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 struct flag {
 	char letter;
-	const char *name, *arg;	/* arg NULL: takes none */
+	const char *name, *arg; /* arg NULL: takes none */
 	const char *help;
 };
 
 /* Those of the connection are in capitals, and every command takes them. */
 static const struct flag flags[] = {
-	{ 'S', "socket", "PATH", "the operator's unix socket (" DEFAULT_SOCKET ", or $CALLBACKD_SOCKET)" },
+	{ 'S', "socket", "PATH",
+	    "the operator's unix socket (" DEFAULT_SOCKET ", or $CALLBACKD_SOCKET)" },
 	{ 'U', "url", "URL", "the server's address instead, as https://callback.example.com" },
-	{ 'T', "token", "TOKEN", "an administrator's session token, with --url (better in $CALLBACKD_TOKEN)" },
+	{ 'T', "token", "TOKEN",
+	    "an administrator's session token, with --url (better in $CALLBACKD_TOKEN)" },
 	{ 'C', "cacert", "FILE", "the authority of the server's certificate, with --url" },
 	{ 'N', "tenant", "NAME", "the company, where there are several" },
 	{ 'f', "file", "FILE", "the company; - is the standard input" },
@@ -88,7 +92,8 @@ help(FILE *out)
 	}
 	fputc('\n', out);
 	for (const struct flag *f = flags; f < flags + FLAGS; f++) {
-		int n = fprintf(out, "  -%c, --%s %s", f->letter, f->name, f->arg != NULL ? f->arg : "");
+		int n = fprintf(
+		    out, "  -%c, --%s %s", f->letter, f->name, f->arg != NULL ? f->arg : "");
 		fprintf(out, "%*s%s\n", n < 24 ? 24 - n : 1, "", f->help);
 	}
 }
@@ -104,10 +109,22 @@ usage(void)
 static const char **
 text_of(struct ctl *ctl, int letter)
 {
-	const struct { int letter; const char **text; } rows[] = {
-		{ 'S', &ctl->socket }, { 'U', &ctl->url }, { 'T', &ctl->token }, { 'C', &ctl->cacert },
-		{ 'N', &ctl->tenant }, { 'f', &ctl->file }, { 's', &ctl->state }, { 'q', &ctl->queue },
-		{ 'g', &ctl->agent }, { 'l', &ctl->limit }, { 'r', &ctl->reason }, { 'a', &ctl->after },
+	const struct {
+		int letter;
+		const char **text;
+	} rows[] = {
+		{ 'S', &ctl->socket },
+		{ 'U', &ctl->url },
+		{ 'T', &ctl->token },
+		{ 'C', &ctl->cacert },
+		{ 'N', &ctl->tenant },
+		{ 'f', &ctl->file },
+		{ 's', &ctl->state },
+		{ 'q', &ctl->queue },
+		{ 'g', &ctl->agent },
+		{ 'l', &ctl->limit },
+		{ 'r', &ctl->reason },
+		{ 'a', &ctl->after },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -126,7 +143,8 @@ read_options(struct ctl *ctl, int argc, char **argv, char given[FLAGS + 1])
 	int c;
 
 	for (size_t i = 0; i < FLAGS; i++) {
-		longs[i] = (struct option){ .name = flags[i].name, .val = flags[i].letter,
+		longs[i] = (struct option){ .name = flags[i].name,
+			.val = flags[i].letter,
 			.has_arg = flags[i].arg != NULL ? required_argument : no_argument };
 		shorts[n++] = flags[i].letter;
 		if (flags[i].arg != NULL)
@@ -195,7 +213,8 @@ static int
 run(struct ctl *ctl, const struct command *command, int args)
 {
 	if (args < command->args_min || args > command->args_max) {
-		ctl_complain("%s %s", command->name, command->synopsis != NULL ? command->synopsis : ctl_show_things());
+		ctl_complain("%s %s", command->name,
+		    command->synopsis != NULL ? command->synopsis : ctl_show_things());
 		return usage();
 	}
 	curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -212,7 +231,8 @@ int
 main(int argc, char **argv)
 {
 	const char *env = getenv("CALLBACKD_SOCKET");
-	struct ctl ctl = { .socket = env != NULL && *env != '\0' ? env : DEFAULT_SOCKET, .token = getenv("CALLBACKD_TOKEN") };
+	struct ctl ctl = { .socket = env != NULL && *env != '\0' ? env : DEFAULT_SOCKET,
+		.token = getenv("CALLBACKD_TOKEN") };
 	char given[FLAGS + 1];
 
 	setlocale(LC_CTYPE, "");

@@ -15,13 +15,14 @@ company_read(const char *path)
 {
 	bool in = strcmp(path, "-") == 0;
 	json_error_t error;
-	json_t *document = in ? json_loadf(stdin, JSON_REJECT_DUPLICATES, &error) :
-	    json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+	json_t *document = in ? json_loadf(stdin, JSON_REJECT_DUPLICATES, &error)
+			      : json_load_file(path, JSON_REJECT_DUPLICATES, &error);
 
 	if (document == NULL && error.line < 0)
 		ctl_complain("%s", error.text);
 	else if (document == NULL)
-		ctl_complain("%s:%d:%d: %s", in ? "standard input" : path, error.line, error.column, error.text);
+		ctl_complain("%s:%d:%d: %s", in ? "standard input" : path, error.line, error.column,
+		    error.text);
 	return document;
 }
 
@@ -52,7 +53,7 @@ print_changed(const char *what, const json_t *change)
 
 	if (json_object_size(fields) == 0)
 		printf("~ %s\n", what);
-	json_object_foreach(fields, field, pair) {
+	json_object_foreach (fields, field, pair) {
 		printf("~ %s ", what);
 		print_field(field, pair);
 	}
@@ -91,19 +92,20 @@ print_changes(const json_t *changes, bool dry_run)
 	const json_t *change;
 	size_t i;
 
-	json_array_foreach(changes, i, change)
+	json_array_foreach (changes, i, change)
 		print_change(change, &count);
 	if (json_array_size(changes) == 0)
 		puts("nothing to change");
 	else
-		printf("%zu created, %zu changed, %zu removed%s\n", count.created, count.changed, count.removed,
-		    dry_run ? " (dry run: nothing was changed)" : "");
+		printf("%zu created, %zu changed, %zu removed%s\n", count.created, count.changed,
+		    count.removed, dry_run ? " (dry run: nothing was changed)" : "");
 }
 
 int
 ctl_apply(const struct ctl *ctl)
 {
-	const struct ctl_param params[] = { { "dry_run", ctl->dry_run ? "1" : NULL }, { NULL, NULL } };
+	const struct ctl_param params[] = { { "dry_run", ctl->dry_run ? "1" : NULL },
+		{ NULL, NULL } };
 
 	if (ctl->file == NULL) {
 		ctl_complain("apply needs --file company.json");

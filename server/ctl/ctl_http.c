@@ -66,7 +66,8 @@ request_header(struct request *r, const char *name, const char *value)
 }
 
 static void
-request_init(struct request *r, const struct ctl *ctl, const char *path, const struct ctl_param *params)
+request_init(
+    struct request *r, const struct ctl *ctl, const char *path, const struct ctl_param *params)
 {
 	*r = (struct request){ .ctl = ctl, .curl = curl_easy_init() };
 	r->url = url_of(r->curl, ctl, path, params);
@@ -97,7 +98,8 @@ request_fini(struct request *r)
 }
 
 static CURLcode
-request_run(struct request *r, size_t (*on_bytes)(char *, size_t, size_t, void *), void *arg, long *status)
+request_run(
+    struct request *r, size_t (*on_bytes)(char *, size_t, size_t, void *), void *arg, long *status)
 {
 	curl_easy_setopt(r->curl, CURLOPT_HTTPHEADER, r->headers);
 	curl_easy_setopt(r->curl, CURLOPT_WRITEFUNCTION, on_bytes);
@@ -136,7 +138,7 @@ complain_refused(long status, const json_t *problem)
 	else
 		buf_printf(&line, "the server answered %ld", status);
 	ctl_complain("%s", line.data);
-	json_array_foreach(errors, i, item) {
+	json_array_foreach (errors, i, item) {
 		buf_reset(&line);
 		ctl_text_add(&line, json_object_get(item, "field"));
 		buf_puts(&line, ": ");
@@ -175,7 +177,8 @@ answer_read(long status, const struct buf *answer)
 }
 
 json_t *
-ctl_ask(const struct ctl *ctl, const char *method, const char *path, const struct ctl_param *params, const json_t *body)
+ctl_ask(const struct ctl *ctl, const char *method, const char *path, const struct ctl_param *params,
+    const json_t *body)
 {
 	char *text = body != NULL ? json_line(body) : NULL;
 	struct buf answer = { 0 };
@@ -208,7 +211,7 @@ ctl_ask(const struct ctl *ctl, const char *method, const char *path, const struc
 /* A stream of Server-Sent Events being read: what its lines have said since the last empty one. */
 struct follow {
 	struct request *request;
-	struct buf rest;	/* the line that has not ended; or the body of a refusal */
+	struct buf rest; /* the line that has not ended; or the body of a refusal */
 	struct buf data;
 	char *kind;
 	char **last_id;
@@ -221,7 +224,8 @@ static void
 dispatch(struct follow *f)
 {
 	if (f->data.len > 0)
-		f->event(f->arg, *f->last_id != NULL ? *f->last_id : "", f->kind != NULL ? f->kind : "", f->data.data);
+		f->event(f->arg, *f->last_id != NULL ? *f->last_id : "",
+		    f->kind != NULL ? f->kind : "", f->data.data);
 	buf_reset(&f->data);
 	free(f->kind);
 	f->kind = NULL;
@@ -302,10 +306,13 @@ follow_end(const struct request *r, CURLcode code, long status, const struct buf
 }
 
 enum ctl_follow
-ctl_follow(const struct ctl *ctl, const char *path, char **last_id, long *retry_ms, ctl_event_fn event, void *arg)
+ctl_follow(const struct ctl *ctl, const char *path, char **last_id, long *retry_ms,
+    ctl_event_fn event, void *arg)
 {
 	struct request r;
-	struct follow f = { .request = &r, .last_id = last_id, .retry_ms = retry_ms, .event = event, .arg = arg };
+	struct follow f = {
+		.request = &r, .last_id = last_id, .retry_ms = retry_ms, .event = event, .arg = arg
+	};
 	long status;
 
 	request_init(&r, ctl, path, NULL);

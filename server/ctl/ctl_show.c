@@ -15,37 +15,41 @@
 
 struct column {
 	const char *title;
-	const char *path;	/* "status.state" is that member of that member */
+	const char *path; /* "status.state" is that member of that member */
 };
 
 struct thing {
-	const char *name;	/* as the user says it, and the member of the answer that holds the list */
+	const char
+	    *name; /* as the user says it, and the member of the answer that holds the list */
 	const char *path;
-	const char *options;	/* its own letters beside -j */
+	const char *options; /* its own letters beside -j */
 	struct column columns[COLUMNS_MAX];
 };
 
 static const struct thing things[] = {
-	{ "callbacks", "/v1/callbacks", "sqgl", {
-		{ "ID", "id" }, { "STATE", "state" }, { "QUEUE", "queue_name" }, { "PRIORITY", "priority" },
-		{ "PROMISE", "promise_at" }, { "AGENT", "agent_name" }, { "ATTEMPTS", "attempts" },
-		{ "OFFERS", "offers" }, { "REASON", "reason" } } },
-	{ "agents", "/v1/agents", "", {
-		{ "NAME", "agent.name" }, { "LABEL", "agent.label" }, { "ROLE", "agent.role" }, { "STATE", "status.state" },
-		{ "REASON", "status.reason" }, { "SINCE", "status.since_at" }, { "ACTIVITY", "activity" },
+	{ "callbacks", "/v1/callbacks", "sqgl",
+	    { { "ID", "id" }, { "STATE", "state" }, { "QUEUE", "queue_name" },
+		{ "PRIORITY", "priority" }, { "PROMISE", "promise_at" }, { "AGENT", "agent_name" },
+		{ "ATTEMPTS", "attempts" }, { "OFFERS", "offers" }, { "REASON", "reason" } } },
+	{ "agents", "/v1/agents", "",
+	    { { "NAME", "agent.name" }, { "LABEL", "agent.label" }, { "ROLE", "agent.role" },
+		{ "STATE", "status.state" }, { "REASON", "status.reason" },
+		{ "SINCE", "status.since_at" }, { "ACTIVITY", "activity" },
 		{ "CONNECTED", "status.connected" } } },
-	{ "queues", "/v1/queues", "", {
-		{ "NAME", "queue.name" }, { "LABEL", "queue.label" }, { "STRATEGY", "queue.strategy" },
-		{ "DUE", "due" }, { "OFFERED", "offered" }, { "HELD", "held" }, { "READY", "agents.ready" },
-		{ "RESERVED", "agents.reserved" }, { "BUSY", "agents.busy" }, { "NOT_READY", "agents.not_ready" },
+	{ "queues", "/v1/queues", "",
+	    { { "NAME", "queue.name" }, { "LABEL", "queue.label" },
+		{ "STRATEGY", "queue.strategy" }, { "DUE", "due" }, { "OFFERED", "offered" },
+		{ "HELD", "held" }, { "READY", "agents.ready" }, { "RESERVED", "agents.reserved" },
+		{ "BUSY", "agents.busy" }, { "NOT_READY", "agents.not_ready" },
 		{ "AFTER_CALL", "agents.after_call_work" } } },
-	{ "nodes", "/v1/nodes", "", {
-		{ "NAME", "name" }, { "ID", "id" }, { "ALIVE", "alive" }, { "STARTED", "started_at" }, { "UNTIL", "until_at" },
-		{ "LEASES", "leases" } } },
-	{ "waits", "/v1/waits", "", {
-		{ "WAIT", "wait" }, { "FOR_MS", "for_ms" }, { "PATH", "path" } } },
-	{ "tenants", "/v1/tenants", "", {
-		{ "NAME", "name" }, { "LIVE", "live" }, { "LEASE", "lease" }, { "EVENT", "event" } } },
+	{ "nodes", "/v1/nodes", "",
+	    { { "NAME", "name" }, { "ID", "id" }, { "ALIVE", "alive" }, { "STARTED", "started_at" },
+		{ "UNTIL", "until_at" }, { "LEASES", "leases" } } },
+	{ "waits", "/v1/waits", "",
+	    { { "WAIT", "wait" }, { "FOR_MS", "for_ms" }, { "PATH", "path" } } },
+	{ "tenants", "/v1/tenants", "",
+	    { { "NAME", "name" }, { "LIVE", "live" }, { "LEASE", "lease" },
+		{ "EVENT", "event" } } },
 	/* A document, not a list: always JSON. */
 	{ "company", "/v1/company", "", { { NULL, NULL } } },
 };
@@ -76,7 +80,8 @@ cell(const json_t *item, const char *path)
 static bool
 is_number(const char *text)
 {
-	return *text != '\0' && strspn(text, "0123456789.-") == strlen(text) && strchr(text, ':') == NULL;
+	return *text != '\0' && strspn(text, "0123456789.-") == strlen(text) &&
+	    strchr(text, ':') == NULL;
 }
 
 static void
@@ -105,7 +110,8 @@ print_table(const struct thing *thing, const json_t *list)
 	for (size_t r = 0; r < rows; r++)
 		for (size_t c = 0; c < columns; c++) {
 			const struct column *column = &thing->columns[c];
-			char *text = r == 0 ? xstrdup(column->title) : cell(json_array_get(list, r - 1), column->path);
+			char *text = r == 0 ? xstrdup(column->title)
+					    : cell(json_array_get(list, r - 1), column->path);
 			size_t width = ctl_text_width(text);
 
 			cells[r * columns + c] = text;
@@ -140,7 +146,8 @@ thing_find(const char *name)
 static bool
 options_fit(const struct ctl *ctl, const struct thing *thing)
 {
-	bool other = ctl->state != NULL || ctl->queue != NULL || ctl->agent != NULL || ctl->limit != NULL;
+	bool other =
+	    ctl->state != NULL || ctl->queue != NULL || ctl->agent != NULL || ctl->limit != NULL;
 
 	if (other && *thing->options == '\0')
 		ctl_complain("--state, --queue, --agent and --limit go with show callbacks");
@@ -152,7 +159,10 @@ ctl_show(const struct ctl *ctl)
 {
 	const struct thing *thing = thing_find(ctl->args[0]);
 	const struct ctl_param params[] = {
-		{ "state", ctl->state }, { "queue", ctl->queue }, { "agent", ctl->agent }, { "limit", ctl->limit },
+		{ "state", ctl->state },
+		{ "queue", ctl->queue },
+		{ "agent", ctl->agent },
+		{ "limit", ctl->limit },
 		{ NULL, NULL },
 	};
 

@@ -16,12 +16,14 @@
 
 struct tail {
 	bool json;
-	json_t *agents, *queues;	/* {"7": "ann"}: events name them by number */
-	bool heard;	/* an event came over the present connection */
+	json_t *agents, *queues; /* {"7": "ann"}: events name them by number */
+	bool heard;		 /* an event came over the present connection */
 };
 
 /* What a line names of an event, in this order. */
-static const struct { const char *title, *object, *key; } facts[] = {
+static const struct {
+	const char *title, *object, *key;
+} facts[] = {
 	{ "callback", "callback", "id" },
 	{ "state", "callback", "state" },
 	{ "reason", "callback", "reason" },
@@ -52,14 +54,15 @@ names_put(json_t *names, const json_t *image)
 
 /* {"agents":[{"agent":{"id":7,"name":"ann",…},…}]}, and queues alike. False: it was complained about. */
 static bool
-names_read(const struct ctl *ctl, const char *path, const char *list, const char *member, json_t *names)
+names_read(
+    const struct ctl *ctl, const char *path, const char *list, const char *member, json_t *names)
 {
 	json_t *answer = ctl_ask(ctl, "GET", path, NULL, NULL);
 	bool ok = answer != NULL;
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach(json_object_get(answer, list), i, item)
+	json_array_foreach (json_object_get(answer, list), i, item)
 		names_put(names, json_object_get(item, member));
 	json_decref(answer);
 	return ok;
@@ -105,9 +108,11 @@ line_of(struct tail *tail, struct buf *line, const char *id, const char *kind, c
 	names_put(tail->agents, json_object_get(event, "agent"));
 	names_put(tail->queues, json_object_get(event, "queue"));
 	add_fact(line, "agent", name_of(tail->agents, agent_of(event)));
-	add_fact(line, "queue", name_of(tail->queues, json_object_get(json_object_get(event, "callback"), "queue")));
+	add_fact(line, "queue",
+	    name_of(tail->queues, json_object_get(json_object_get(event, "callback"), "queue")));
 	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++)
-		add_fact(line, facts[i].title, json_object_get(json_object_get(event, facts[i].object), facts[i].key));
+		add_fact(line, facts[i].title,
+		    json_object_get(json_object_get(event, facts[i].object), facts[i].key));
 }
 
 static void
@@ -144,7 +149,8 @@ tail_run(const struct ctl *ctl, struct tail *tail, char **last_id)
 
 	while (!ferror(stdout)) {
 		tail->heard = false;
-		enum ctl_follow end = ctl_follow(ctl, "/v1/events", last_id, &server_ms, on_event, tail);
+		enum ctl_follow end =
+		    ctl_follow(ctl, "/v1/events", last_id, &server_ms, on_event, tail);
 
 		reached = reached || end == CTL_FOLLOW_ENDED;
 		if (end == CTL_FOLLOW_REFUSED || !reached)
@@ -165,8 +171,9 @@ ctl_tail(const struct ctl *ctl)
 	char *last_id = ctl->after != NULL ? xstrdup(ctl->after) : NULL;
 	int status = CTL_FAILED;
 
-	if (ctl->json || (names_read(ctl, "/v1/agents", "agents", "agent", tail.agents) &&
-	    names_read(ctl, "/v1/queues", "queues", "queue", tail.queues)))
+	if (ctl->json ||
+	    (names_read(ctl, "/v1/agents", "agents", "agent", tail.agents) &&
+		names_read(ctl, "/v1/queues", "queues", "queue", tail.queues)))
 		status = tail_run(ctl, &tail, &last_id);
 	free(last_id);
 	json_decref(tail.agents);

@@ -32,7 +32,7 @@ add_list(struct buf *out, const json_t *list)
 
 	if (json_array_size(list) == 0)
 		buf_puts(out, "-");
-	json_array_foreach(list, i, item) {
+	json_array_foreach (list, i, item) {
 		if (i > 0)
 			buf_puts(out, ",");
 		ctl_text_add(out, item);
@@ -47,7 +47,7 @@ add_object(struct buf *out, const json_t *object)
 
 	if (json_object_size(object) == 0)
 		buf_puts(out, "-");
-	json_object_foreach((json_t *)(uintptr_t)object, key, item) {
+	json_object_foreach ((json_t *)(uintptr_t)object, key, item) {
 		buf_puts(out, comma);
 		add_printable(out, key);
 		buf_puts(out, ":");

@@ -167,7 +167,8 @@ verdict_repeated(const struct verdict *v)
 	uint64_t first = v->n_events > 0 ? v->events[0].seq : UINT64_MAX, top = 0;
 
 	for (size_t i = 0; i < v->n_answers; i++)
-		if (v->answers[i].refusal == NULL && v->answers[i].seq < first && v->answers[i].seq > top)
+		if (v->answers[i].refusal == NULL && v->answers[i].seq < first &&
+		    v->answers[i].seq > top)
 			top = v->answers[i].seq;
 	return top;
 }

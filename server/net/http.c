@@ -99,7 +99,8 @@ on_mhd_log(void *arg, const char *format, va_list ap)
 	char text[256];
 
 	(void)arg;
-	static const char *const noise[] = { "Setting %s option", "Failed to push the data", "Application reported internal error" };
+	static const char *const noise[] = { "Setting %s option", "Failed to push the data",
+		"Application reported internal error" };
 
 	if (!log_level_on(LOG_LEVEL_DEBUG))
 		return;

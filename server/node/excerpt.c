@@ -20,7 +20,8 @@ struct draft {
 	struct excerpt_event event;
 	int64_t at_ms;
 	json_t *body;
-	const char *callback;	/* its id when the event brings the contact's data; borrowed from body */
+	const char
+	    *callback; /* its id when the event brings the contact's data; borrowed from body */
 };
 
 struct excerpt {
@@ -83,7 +84,8 @@ draft_new(struct excerpt *p, uint64_t seq, const char *kind)
 }
 
 void
-excerpt_add(struct excerpt *p, uint64_t seq, int64_t at_ms, int agent_id, const char *kind, const char *body)
+excerpt_add(struct excerpt *p, uint64_t seq, int64_t at_ms, int agent_id, const char *kind,
+    const char *body)
 {
 	struct draft *d = draft_new(p, seq, kind);
 
@@ -92,7 +94,7 @@ excerpt_add(struct excerpt *p, uint64_t seq, int64_t at_ms, int agent_id, const 
 	d->body = json_loads(body, 0, NULL);
 	if (d->body == NULL)
 		d->body = json_object();
-	json_object_del(d->body, "session");	/* token hashes never leave the server */
+	json_object_del(d->body, "session"); /* token hashes never leave the server */
 	if (brings_detail(kind)) {
 		d->callback = json_text(json_object_get(d->body, "callback"), "id");
 		if (d->callback == NULL)
@@ -117,14 +119,16 @@ format(struct excerpt *p, struct draft *d)
 	int64_t now = node_now_ms(tenant_node(p->tenant));
 	json_t *offer = json_object_get(d->body, "offer");
 
-	snprintf(id, sizeof id, "%d.%" PRIu64, projection_epoch(tenant_projection(p->tenant)), d->event.seq);
+	snprintf(id, sizeof id, "%d.%" PRIu64, projection_epoch(tenant_projection(p->tenant)),
+	    d->event.seq);
 	clock_format(d->at_ms, at);
 	json_object_set_new(event, "id", json_string(id));
 	json_object_set_new(event, "kind", json_string(d->event.kind));
 	json_object_set_new(event, "at", json_string(at));
 	if (strcmp(d->event.kind, "offer.created") == 0) {
 		int64_t left = json_int(offer, "deadline_at", now) - now;
-		json_object_set_new(event, "seconds_left", json_integer(left > 0 ? left / 1000 : 0));
+		json_object_set_new(
+		    event, "seconds_left", json_integer(left > 0 ? left / 1000 : 0));
 	}
 	json_object_update(event, d->body);
 	json_times_to_text(event, "case_information");
@@ -150,7 +154,8 @@ add_details(struct excerpt *p, const json_t *details)
 		if (d->callback == NULL)
 			continue;
 		json_t *detail = json_object_get(details, d->callback);
-		json_object_set_new(d->body, "detail", detail != NULL ? json_incref(detail) : json_null());
+		json_object_set_new(
+		    d->body, "detail", detail != NULL ? json_incref(detail) : json_null());
 	}
 }
 
@@ -164,7 +169,8 @@ on_details(void *arg, const PGresult *res, const char *err)
 		log_warn("tenant=%s details=failed why=%s", tenant_name(p->tenant), err);
 	json_t *details = json_object();
 	for (int row = 0; err == NULL && row < PQntuples(res); row++)
-		json_object_set_new(details, PQgetvalue(res, row, 0), json_loads(PQgetvalue(res, row, 1), 0, NULL));
+		json_object_set_new(
+		    details, PQgetvalue(res, row, 0), json_loads(PQgetvalue(res, row, 1), 0, NULL));
 	add_details(p, details);
 	json_decref(details);
 	format_all(p);

@@ -53,18 +53,18 @@ struct pending {
 enum subscriber_state { BEHIND, LIVE };
 
 struct subscriber {
-	TAILQ_ENTRY(subscriber) link;		/* in feed->behind or feed->live */
-	TAILQ_ENTRY(subscriber) by_reader;	/* when live: in feed->all or by agent */
+	TAILQ_ENTRY(subscriber) link;	   /* in feed->behind or feed->live */
+	TAILQ_ENTRY(subscriber) by_reader; /* when live: in feed->all or by agent */
 	struct feed *feed;
 	enum subscriber_state state;
 	struct feed_reader reader;
-	uint64_t next;				/* the next event to look at */
-	bool reset;				/* begin with a reset */
-	bool ahead;				/* of this node; the log does have what he has seen */
-	struct event *timer;			/* behind: next step; poll: timeout when live */
-	struct excerpt *page;			/* behind: being made ready */
-	struct query *query;			/* behind: reading what the ring forgot */
-	bool asking;				/* for either, the database */
+	uint64_t next;	      /* the next event to look at */
+	bool reset;	      /* begin with a reset */
+	bool ahead;	      /* of this node; the log does have what he has seen */
+	struct event *timer;  /* behind: next step; poll: timeout when live */
+	struct excerpt *page; /* behind: being made ready */
+	struct query *query;  /* behind: reading what the ring forgot */
+	bool asking;	      /* for either, the database */
 	/* a stream */
 	struct stream *stream;
 	STAILQ_HEAD(, pending) pending;
@@ -72,7 +72,7 @@ struct subscriber {
 	feed_answer_fn answer;
 	void *arg;
 	int max;
-	int64_t until_ms;			/* monotonic */
+	int64_t until_ms; /* monotonic */
 	struct buf events;
 	int count;
 };
@@ -82,12 +82,12 @@ TAILQ_HEAD(subscriber_list, subscriber);
 struct feed {
 	struct tenant *tenant;
 	struct subscriber_list live, behind;
-	struct subscriber_list all;		/* live readers of everything */
-	struct subscriber_list *by_agent;	/* live readers of their own */
+	struct subscriber_list all;	  /* live readers of everything */
+	struct subscriber_list *by_agent; /* live readers of their own */
 	int by_agent_n;
-	int epoch;				/* of the log that sent counts in */
-	uint64_t sent;				/* live subscribers have seen up to this */
-	struct excerpt *page;			/* the live page being made ready */
+	int epoch;	      /* of the log that sent counts in */
+	uint64_t sent;	      /* live subscribers have seen up to this */
+	struct excerpt *page; /* the live page being made ready */
 	uint64_t page_to;
 	struct stream_round *round;
 	struct event *heartbeat;
@@ -301,7 +301,9 @@ frame(struct buf *b, const struct tenant *t, const struct excerpt_event *e)
 {
 	struct tenant *tenant = (struct tenant *)t;
 
-	buf_printf(b, "id: %d.%" PRIu64 "\nevent: %s\ndata: ", projection_epoch(tenant_projection(tenant)), e->seq, e->kind);
+	buf_printf(b,
+	    "id: %d.%" PRIu64 "\nevent: %s\ndata: ", projection_epoch(tenant_projection(tenant)),
+	    e->seq, e->kind);
 	buf_add(b, e->json, e->json_len);
 	buf_puts(b, "\n\n");
 }
@@ -309,7 +311,8 @@ frame(struct buf *b, const struct tenant *t, const struct excerpt_event *e)
 static void
 frame_cursor(struct buf *b, struct feed *f, uint64_t seq)
 {
-	buf_printf(b, "id: %d.%" PRIu64 "\n\n", projection_epoch(tenant_projection(f->tenant)), seq);
+	buf_printf(
+	    b, "id: %d.%" PRIu64 "\n\n", projection_epoch(tenant_projection(f->tenant)), seq);
 }
 
 static void
@@ -333,7 +336,8 @@ poll_answer(struct subscriber *s)
 	buf_puts(&b, "{\"events\":[");
 	if (s->events.len > 0)
 		buf_add(&b, s->events.data, s->events.len);
-	buf_printf(&b, "],\"next\":\"%d.%" PRIu64 "\"}", projection_epoch(tenant_projection(f->tenant)), s->next - 1);
+	buf_printf(&b, "],\"next\":\"%d.%" PRIu64 "\"}",
+	    projection_epoch(tenant_projection(f->tenant)), s->next - 1);
 	unlist(s);
 	f->polls--;
 	subscriber_free(s);
@@ -349,10 +353,12 @@ entitled(const struct subscriber *s)
 	struct session_view v;
 
 	if (s->reader.agent_id == 0)
-		return true;	/* the operator has no session */
-	if (!projection_session(tenant_projection(t), s->reader.token_hash, &v) || v.expires_at <= node_now_ms(tenant_node(t)))
+		return true; /* the operator has no session */
+	if (!projection_session(tenant_projection(t), s->reader.token_hash, &v) ||
+	    v.expires_at <= node_now_ms(tenant_node(t)))
 		return false;
-	return s->reader.all == (strcmp(v.role, "supervisor") == 0 || strcmp(v.role, "administrator") == 0);
+	return s->reader.all ==
+	    (strcmp(v.role, "supervisor") == 0 || strcmp(v.role, "administrator") == 0);
 }
 
 /* He reads no further. A poll is gone after it, a stream leaves by its on_close. */
@@ -474,7 +480,8 @@ promote(struct feed *f)
 
 	for (s = TAILQ_FIRST(&f->behind); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, link);
-		if (s->page != NULL || s->query != NULL || event_pending(s->timer, EV_TIMEOUT, NULL))
+		if (s->page != NULL || s->query != NULL ||
+		    event_pending(s->timer, EV_TIMEOUT, NULL))
 			continue;
 		if (s->next == f->sent + 1)
 			to_live(s);
@@ -518,7 +525,7 @@ start_over(struct feed *f, const struct projection *p)
 	f->sent = projection_seq(p);
 	while ((s = TAILQ_FIRST(&f->live)) != NULL)
 		to_behind(s, f->sent + 1);
-	TAILQ_FOREACH(s, &f->behind, link) {
+	TAILQ_FOREACH (s, &f->behind, link) {
 		ask_no_more(s);
 		s->next = f->sent + 1;
 		s->reset = true;
@@ -531,7 +538,8 @@ start_over(struct feed *f, const struct projection *p)
 static void
 end_sessions(struct feed *f, const struct ring_event *e)
 {
-	if (e->agent_id == 0 || (strcmp(e->kind, "session.closed") != 0 && strcmp(e->kind, "agent.changed") != 0))
+	if (e->agent_id == 0 ||
+	    (strcmp(e->kind, "session.closed") != 0 && strcmp(e->kind, "agent.changed") != 0))
 		return;
 	end_unentitled(&f->live, e->agent_id);
 	end_unentitled(&f->behind, e->agent_id);
@@ -559,9 +567,11 @@ feed_events(struct feed *f)
 		f->page = excerpt_new(f->tenant);
 		f->page_to = f->sent;
 		for (const struct ring_event *e; f->page_to - f->sent < LIVE_PAGE &&
-		    (e = ring_get(ring, f->page_to + 1)) != NULL; f->page_to++) {
+		     (e = ring_get(ring, f->page_to + 1)) != NULL;
+		     f->page_to++) {
 			if (anybody(f, e->agent_id))
-				excerpt_add(f->page, e->seq, e->at_ms, e->agent_id, e->kind, e->body);
+				excerpt_add(
+				    f->page, e->seq, e->at_ms, e->agent_id, e->kind, e->body);
 			end_sessions(f, e);
 		}
 		if (excerpt_run(f->page, on_live_page, f))
@@ -667,8 +677,8 @@ on_history(void *arg, const PGresult *res, const char *err)
 		int agent_id = PQgetisnull(res, i, 5) ? 0 : atoi(PQgetvalue(res, i, 5));
 		next = strtoull(PQgetvalue(res, i, 2), NULL, 10) + 1;
 		if (concerns(s, agent_id))
-			excerpt_add(s->page, next - 1, strtoll(PQgetvalue(res, i, 3), NULL, 10), agent_id,
-			    PQgetvalue(res, i, 4), PQgetvalue(res, i, 6));
+			excerpt_add(s->page, next - 1, strtoll(PQgetvalue(res, i, 3), NULL, 10),
+			    agent_id, PQgetvalue(res, i, 4), PQgetvalue(res, i, 6));
 	}
 	own_run(s, next);
 }
@@ -682,7 +692,8 @@ read_log(struct subscriber *s, uint64_t from, int max, pool_done_fn done)
 	snprintf(id, sizeof id, "%d", tenant_id(t));
 	snprintf(after, sizeof after, "%" PRIu64, from - 1);
 	snprintf(limit, sizeof limit, "%d", max);
-	s->query = pool_send(node_pool(tenant_node(t)), STATEMENT_load_events, (const char *[]){ id, after, limit }, done, s);
+	s->query = pool_send(node_pool(tenant_node(t)), STATEMENT_load_events,
+	    (const char *[]){ id, after, limit }, done, s);
 	if (s->query == NULL)
 		retry(s);
 	else
@@ -739,7 +750,8 @@ on_step(evutil_socket_t fd, short what, void *arg)
 		end(s);
 		return;
 	}
-	if (s->stream != NULL && (stream_queued(s->stream) > BEHIND_QUEUED || !STAILQ_EMPTY(&s->pending))) {
+	if (s->stream != NULL &&
+	    (stream_queued(s->stream) > BEHIND_QUEUED || !STAILQ_EMPTY(&s->pending))) {
 		timer_in(s->timer, BEHIND_WAIT_MS);
 		return;
 	}
@@ -749,9 +761,9 @@ on_step(evutil_socket_t fd, short what, void *arg)
 	}
 	if (s->next == f->sent + 1) {
 		if (s->ahead && s->answer != NULL)
-			poll_answer(s);	/* it is a request that waits, and that not for long */
+			poll_answer(s); /* it is a request that waits, and that not for long */
 		else if (f->page == NULL)
-			to_live(s);	/* else promote() will */
+			to_live(s); /* else promote() will */
 		return;
 	}
 	if (f->asking >= BEHIND_AT_ONCE) {
@@ -769,7 +781,8 @@ on_step(evutil_socket_t fd, short what, void *arg)
 	uint64_t next = s->next;
 	s->page = excerpt_new(f->tenant);
 	for (const struct ring_event *e; next <= f->sent && excerpt_count(s->page) < BEHIND_PAGE &&
-	    (e = ring_get(ring, next)) != NULL; next++)
+	     (e = ring_get(ring, next)) != NULL;
+	     next++)
 		if (concerns(s, e->agent_id))
 			excerpt_add(s->page, e->seq, e->at_ms, e->agent_id, e->kind, e->body);
 	own_run(s, next);
@@ -805,7 +818,8 @@ subscriber_new(struct feed *f, const struct feed_reader *r, const char *cursor)
 }
 
 struct subscriber *
-feed_subscribe(struct feed *f, struct stream *stream, const struct feed_reader *r, const char *cursor)
+feed_subscribe(
+    struct feed *f, struct stream *stream, const struct feed_reader *r, const char *cursor)
 {
 	struct subscriber *s = subscriber_new(f, r, cursor);
 	struct buf b = { 0 };
@@ -859,7 +873,7 @@ on_heartbeat(evutil_socket_t fd, short what, void *arg)
 	end_unentitled(&f->behind, 0);
 	frame_cursor(&b, f, f->sent);
 	struct chunk *c = chunk_new(&b);
-	TAILQ_FOREACH(s, &f->live, link)
+	TAILQ_FOREACH (s, &f->live, link)
 		if (s->stream != NULL)
 			queue_chunk(s, c);
 	chunk_unref(c);
@@ -872,7 +886,7 @@ feed_counts(const struct feed *f)
 	struct feed_counts c = { .streams = f->streams, .polls = f->polls, .sent = f->written };
 	const struct subscriber *s;
 
-	TAILQ_FOREACH(s, &f->behind, link)
+	TAILQ_FOREACH (s, &f->behind, link)
 		c.catching_up++;
 	return c;
 }

@@ -43,10 +43,10 @@ struct node {
 	struct tail *tail;
 	struct lease *lease;
 	TAILQ_HEAD(, entry) tenants;
-	struct event *slow;		/* looks at other nodes' events anyway */
+	struct event *slow; /* looks at other nodes' events anyway */
 	struct event *schema_retry;
 	bool connected, schema_known, beaten, is_test, stopping;
-	char *problem;			/* with the schema */
+	char *problem; /* with the schema */
 	int alive;
 	struct query *nodes_query;
 	void (*stopped)(void *);
@@ -63,8 +63,11 @@ static void on_tenant(void *, int, const char *, bool);
 static void on_beat(void *, int, int64_t);
 static void on_lease_lost(void *);
 
-static const struct tail_handlers tail_handlers = { .on_ready = on_tail_ready, .on_notice = on_notice };
-static const struct lease_handlers lease_handlers = { .on_tenant = on_tenant, .on_beat = on_beat, .on_lost = on_lease_lost };
+static const struct tail_handlers tail_handlers = { .on_ready = on_tail_ready,
+	.on_notice = on_notice };
+static const struct lease_handlers lease_handlers = {
+	.on_tenant = on_tenant, .on_beat = on_beat, .on_lost = on_lease_lost
+};
 
 struct node *
 node_new(struct event_base *base, const struct conf *conf, struct clock *clock)
@@ -116,7 +119,7 @@ node_stop(struct node *n, void (*done)(void *), void *arg)
 	for (struct entry *e = TAILQ_FIRST(&n->tenants); e != NULL; e = TAILQ_NEXT(e, link))
 		tenant_lease(e->tenant, false, n->alive);
 	if (n->lease == NULL)
-		timer_in(n->schema_retry, 0);	/* never from inside the call that asked */
+		timer_in(n->schema_retry, 0); /* never from inside the call that asked */
 	else
 		lease_leave(n->lease, done, arg);
 }
@@ -171,10 +174,12 @@ schema_problem(const PGresult *res, const char *err)
 	int version = atoi(PQgetvalue(res, 0, 0));
 	if (version > SCHEMA_VERSION)
 		return xasprintf("the schema is of version %d, newer than this server knows (%d): "
-		    "install a newer callbackd", version, SCHEMA_VERSION);
+				 "install a newer callbackd",
+		    version, SCHEMA_VERSION);
 	if (version < SCHEMA_VERSION)
 		return xasprintf("the schema is of version %d, older than this server needs (%d): "
-		    "apply sql/upgrade", version, SCHEMA_VERSION);
+				 "apply sql/upgrade",
+		    version, SCHEMA_VERSION);
 	if (!PQgetisnull(res, 0, 2))
 		return xstrdup(PQgetvalue(res, 0, 2));
 	return NULL;
@@ -217,7 +222,7 @@ entry_find(const struct node *n, int tenant)
 {
 	struct entry *e;
 
-	TAILQ_FOREACH(e, &n->tenants, link)
+	TAILQ_FOREACH (e, &n->tenants, link)
 		if (tenant_id(e->tenant) == tenant)
 			return e;
 	return NULL;
@@ -251,8 +256,9 @@ on_nodes(void *arg, const PGresult *res, const char *err)
 	if (err != NULL || PQntuples(res) != 1)
 		return;
 	list = json_loads(PQgetvalue(res, 0, 0), 0, NULL);
-	json_array_foreach(list, i, one)
-		if (json_bool(one, "alive", false) && count < sizeof ids / sizeof *ids && json_id(one, "id", &ids[count]))
+	json_array_foreach (list, i, one)
+		if (json_bool(one, "alive", false) && count < sizeof ids / sizeof *ids &&
+		    json_id(one, "id", &ids[count]))
 			count++;
 	json_decref(list);
 	for (struct entry *e = TAILQ_FIRST(&n->tenants); e != NULL; e = TAILQ_NEXT(e, link))
@@ -314,7 +320,8 @@ on_notice(void *arg, int tenant, uint64_t seq)
 {
 	struct entry *e = entry_find(arg, tenant);
 
-	if (e != NULL && tenant_live(e->tenant) && seq > projection_seq(tenant_projection(e->tenant)))
+	if (e != NULL && tenant_live(e->tenant) &&
+	    seq > projection_seq(tenant_projection(e->tenant)))
 		tenant_look(e->tenant);
 }
 
@@ -329,20 +336,30 @@ node_not_ready(const struct node *n)
 		return "the database does not answer";
 	if (!n->beaten)
 		return "the node has not joined yet";
-	TAILQ_FOREACH(e, &n->tenants, link)
+	TAILQ_FOREACH (e, &n->tenants, link)
 		if (!tenant_live(e->tenant))
 			return "a tenant is being loaded";
 	return NULL;
 }
 
+/* One line each. */
+/* clang-format off */
 struct id node_id(const struct node *n) { return n->id; }
 struct pool *node_pool(struct node *n) { return n->pool; }
 struct event_base *node_base(struct node *n) { return n->base; }
 const struct conf *node_conf(const struct node *n) { return n->conf; }
 struct clock *node_clock(struct node *n) { return n->clock; }
-int64_t node_now_ms(const struct node *n) { return clock_now_ms(n->clock); }
+/* clang-format on */
+int64_t
+node_now_ms(const struct node *n)
+{
+	return clock_now_ms(n->clock);
+}
+/* One line each. */
+/* clang-format off */
 bool node_is_test(const struct node *n) { return n->is_test; }
 int node_alive(const struct node *n) { return n->alive; }
+/* clang-format on */
 
 struct tenant *
 node_tenant(struct node *n, int id)
@@ -357,7 +374,7 @@ node_tenant_by_name(struct node *n, const char *name)
 {
 	struct entry *e;
 
-	TAILQ_FOREACH(e, &n->tenants, link)
+	TAILQ_FOREACH (e, &n->tenants, link)
 		if (strcmp(tenant_name(e->tenant), name) == 0)
 			return e->tenant;
 	return NULL;
@@ -366,7 +383,8 @@ node_tenant_by_name(struct node *n, const char *name)
 struct tenant *
 node_tenant_next(struct node *n, struct tenant *t)
 {
-	struct entry *e = t == NULL ? TAILQ_FIRST(&n->tenants) : TAILQ_NEXT(entry_find(n, tenant_id(t)), link);
+	struct entry *e =
+	    t == NULL ? TAILQ_FIRST(&n->tenants) : TAILQ_NEXT(entry_find(n, tenant_id(t)), link);
 
 	return e != NULL ? e->tenant : NULL;
 }
@@ -376,7 +394,7 @@ node_form(struct node *n, const char *key, const json_t **image)
 {
 	struct entry *e;
 
-	TAILQ_FOREACH(e, &n->tenants, link) {
+	TAILQ_FOREACH (e, &n->tenants, link) {
 		struct projection *p = tenant_projection(e->tenant);
 		if (p != NULL && (*image = projection_form(p, key)) != NULL)
 			return e->tenant;
@@ -385,7 +403,8 @@ node_form(struct node *n, const char *key, const json_t **image)
 }
 
 bool
-node_session(struct node *n, const char *token, struct tenant **t, struct session_view *view, uint8_t hash[32])
+node_session(struct node *n, const char *token, struct tenant **t, struct session_view *view,
+    uint8_t hash[32])
 {
 	char *end;
 	size_t len = strlen(token);
@@ -399,7 +418,8 @@ node_session(struct node *n, const char *token, struct tenant **t, struct sessio
 	if (*t == NULL || tenant_projection(*t) == NULL)
 		return false;
 	sha256(token, len, hash);
-	return projection_session(tenant_projection(*t), hash, view) && view->expires_at > node_now_ms(n);
+	return projection_session(tenant_projection(*t), hash, view) &&
+	    view->expires_at > node_now_ms(n);
 }
 
 char *

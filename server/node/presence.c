@@ -31,16 +31,16 @@ struct desk {
 	TAILQ_ENTRY(desk) link;
 	struct presence *presence;
 	int agent_id;
-	int open;			/* streams */
-	int64_t touched_ms;		/* last request, monotonic */
-	bool came;			/* just now: not yet said, whatever another node says */
-	struct ticket *ticket;		/* a command that says so is under way */
+	int open;	       /* streams */
+	int64_t touched_ms;    /* last request, monotonic */
+	bool came;	       /* just now: not yet said, whatever another node says */
+	struct ticket *ticket; /* a command that says so is under way */
 };
 
 struct presence {
 	struct tenant *tenant;
 	TAILQ_HEAD(, desk) desks;
-	struct desk **by_agent;		/* agents' ids are small */
+	struct desk **by_agent; /* agents' ids are small */
 	int by_agent_n;
 	struct event *sweep;
 };
@@ -91,7 +91,8 @@ static struct desk *
 desk_of(struct presence *p, int agent_id)
 {
 	if (agent_id >= p->by_agent_n) {
-		p->by_agent = xreallocarray(p->by_agent, (size_t)agent_id + 64, sizeof *p->by_agent);
+		p->by_agent =
+		    xreallocarray(p->by_agent, (size_t)agent_id + 64, sizeof *p->by_agent);
 		for (; p->by_agent_n < agent_id + 64; p->by_agent_n++)
 			p->by_agent[p->by_agent_n] = NULL;
 	}
@@ -119,7 +120,7 @@ on_said(void *arg, const struct lane_answer *a)
 {
 	struct desk *d = arg;
 
-	(void)a;	/* refused or lost: the next look sees what still differs */
+	(void)a; /* refused or lost: the next look sees what still differs */
 	d->ticket = NULL;
 }
 

@@ -9,7 +9,7 @@
 struct ring {
 	struct ring_event *slots;
 	size_t max;
-	uint64_t first, last;	/* 0: empty */
+	uint64_t first, last; /* 0: empty */
 };
 
 struct ring *
@@ -25,7 +25,7 @@ ring_new(size_t max)
 static void
 slot_clear(struct ring_event *e)
 {
-	free(e->kind);		/* body lives in the same allocation */
+	free(e->kind); /* body lives in the same allocation */
 	memset(e, 0, sizeof *e);
 }
 

@@ -37,18 +37,18 @@
 struct flight {
 	TAILQ_ENTRY(flight) link;
 	struct routing *routing;
-	struct ticket *ticket;		/* NULL while an expiry's commands run */
+	struct ticket *ticket; /* NULL while an expiry's commands run */
 	struct router_action action;
-	bool stale;			/* the projection it was made for is gone: settles nothing */
-	int open;			/* expire commands not yet answered */
-	bool failed;			/* one of them could not be asked: to be looked for again */
+	bool stale;  /* the projection it was made for is gone: settles nothing */
+	int open;    /* expire commands not yet answered */
+	bool failed; /* one of them could not be asked: to be looked for again */
 };
 
 struct routing {
 	struct tenant *tenant;
 	struct event *timer;
 	bool held;
-	TAILQ_HEAD(flight_list, flight) flights, fresh;	/* sent; emitted and not yet sent */
+	TAILQ_HEAD(flight_list, flight) flights, fresh; /* sent; emitted and not yet sent */
 	unsigned count;
 	unsigned refused;
 };
@@ -126,7 +126,7 @@ routing_forget(struct routing *r)
 {
 	struct flight *f;
 
-	TAILQ_FOREACH(f, &r->flights, link)
+	TAILQ_FOREACH (f, &r->flights, link)
 		f->stale = true;
 }
 
@@ -188,7 +188,8 @@ on_answer(void *arg, const struct lane_answer *a)
 		settle(f);
 		return;
 	}
-	log_debug("tenant=%s routing=refused kind=%d reason=%s", tenant_name(r->tenant), f->action.kind, a->refusal);
+	log_debug("tenant=%s routing=refused kind=%d reason=%s", tenant_name(r->tenant),
+	    f->action.kind, a->refusal);
 	if (++r->refused > REFUSED_MAX) {
 		r->refused = 0;
 		settle(f);
@@ -197,10 +198,12 @@ on_answer(void *arg, const struct lane_answer *a)
 	}
 	char tenant[16], after[24];
 	snprintf(tenant, sizeof tenant, "%d", tenant_id(r->tenant));
-	snprintf(after, sizeof after, "%llu", (unsigned long long)projection_seq(tenant_projection(r->tenant)));
+	snprintf(after, sizeof after, "%llu",
+	    (unsigned long long)projection_seq(tenant_projection(r->tenant)));
 	/* Any read in the lane's turn will do as the barrier: tenant_look() queues its own gap read before it. */
 	tenant_look(r->tenant);
-	f->ticket = lane_read(tenant_lane(r->tenant), STATEMENT_load_events, (const char *[]){ tenant, after, "1" }, on_looked, f);
+	f->ticket = lane_read(tenant_lane(r->tenant), STATEMENT_load_events,
+	    (const char *[]){ tenant, after, "1" }, on_looked, f);
 	if (f->ticket == NULL)
 		settle(f);
 }
@@ -320,7 +323,7 @@ on_expired(void *arg, const PGresult *res, const char *err)
 		settle(f);
 		return;
 	}
-	f->open = 1;		/* held until all are sent: an answer may not free it under us */
+	f->open = 1; /* held until all are sent: an answer may not free it under us */
 	for (int i = 0; i < PQntuples(res); i++) {
 		if (PQgetisnull(res, i, 0)) {
 			if (!PQgetisnull(res, i, 2))
@@ -332,14 +335,16 @@ on_expired(void *arg, const PGresult *res, const char *err)
 		json_object_set_new(cmd, "kind", json_string("expire"));
 		json_object_set_new(cmd, "role", json_string("router"));
 		json_object_set_new(cmd, "callback", json_string(PQgetvalue(res, i, 0)));
-		json_object_set_new(cmd, "version", json_integer(strtoll(PQgetvalue(res, i, 1), NULL, 10)));
+		json_object_set_new(
+		    cmd, "version", json_integer(strtoll(PQgetvalue(res, i, 1), NULL, 10)));
 		if (lane_execute(tenant_lane(r->tenant), cmd, on_expired_answer, f) != NULL)
 			f->open++;
 		else
 			f->failed = true;
 	}
 	if (PQntuples(res) > EXPIRE_MAX)
-		next = node_now_ms(tenant_node(r->tenant));	/* a full page: there may be more at once */
+		next = node_now_ms(
+		    tenant_node(r->tenant)); /* a full page: there may be more at once */
 	projection_set_expiry(p, next);
 	expire_answered(f);
 }
@@ -357,15 +362,18 @@ send_load(struct flight *f)
 	if (a->kind == ROUTER_LOAD_DUE) {
 		snprintf(class, sizeof class, "%d", a->class_id);
 		snprintf(limit, sizeof limit, "%d", conf->due_window);
-		f->ticket = lane_read(tenant_lane(t), STATEMENT_load_due, (const char *[]){ tenant, now, class, limit }, on_refill, f);
+		f->ticket = lane_read(tenant_lane(t), STATEMENT_load_due,
+		    (const char *[]){ tenant, now, class, limit }, on_refill, f);
 	} else if (a->kind == ROUTER_LOAD_FUTURE) {
 		snprintf(after, sizeof after, "%lld", (long long)a->after_at);
 		id_format(a->after_id, id);
 		snprintf(limit, sizeof limit, "%d", conf->future_window);
-		f->ticket = lane_read(tenant_lane(t), STATEMENT_load_future, (const char *[]){ tenant, now, after, id, limit }, on_refill, f);
+		f->ticket = lane_read(tenant_lane(t), STATEMENT_load_future,
+		    (const char *[]){ tenant, now, after, id, limit }, on_refill, f);
 	} else {
 		snprintf(limit, sizeof limit, "%d", EXPIRE_MAX);
-		f->ticket = lane_read(tenant_lane(t), STATEMENT_load_expired, (const char *[]){ tenant, now, limit }, on_expired, f);
+		f->ticket = lane_read(tenant_lane(t), STATEMENT_load_expired,
+		    (const char *[]){ tenant, now, limit }, on_expired, f);
 	}
 	if (f->ticket == NULL)
 		put_off(f);
@@ -437,7 +445,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (!r->held || !tenant_live(r->tenant) || p == NULL || r->count >= FLIGHT_MAX)
-		return;		/* whatever changes that wakes us */
+		return; /* whatever changes that wakes us */
 
 	int64_t now = node_now_ms(tenant_node(r->tenant));
 	int64_t next = router_run(p, now, RUN_MAX, on_emit, r);
@@ -445,7 +453,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	while ((f = TAILQ_FIRST(&r->fresh)) != NULL) {
 		TAILQ_REMOVE(&r->fresh, f, link);
 		TAILQ_INSERT_TAIL(&r->flights, f, link);
-		send_action(f);	/* may free it */
+		send_action(f); /* may free it */
 	}
 
 	if (next == INT64_MAX)
@@ -455,6 +463,6 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		return;
 	int64_t wait = next > now ? next - now : 0;
 	if (wait > 60000)
-		wait = 60000;	/* the wall clock may be set: never sleep on it for long */
+		wait = 60000; /* the wall clock may be set: never sleep on it for long */
 	timer_in(r->timer, wait);
 }

@@ -23,7 +23,7 @@
 #include "node/presence.h"
 #include "node/routing.h"
 
-#define LOOK_PAGE 2000		/* events read at once when following other nodes */
+#define LOOK_PAGE 2000 /* events read at once when following other nodes */
 #define LOAD_RETRY_MS 200
 
 struct tenant {
@@ -31,14 +31,14 @@ struct tenant {
 	int id;
 	char *name;
 	struct lane *lane;
-	struct projection *projection;	/* what is asked; NULL before the first load */
-	bool live;			/* loaded, and the log followed since */
+	struct projection *projection; /* what is asked; NULL before the first load */
+	bool live;		       /* loaded, and the log followed since */
 	struct ring *ring;
 	struct feed *feed;
 	struct presence *presence;
 	struct routing *routing;
-	struct ticket *load, *look;	/* in the lane now */
-	bool look_again;		/* asked for while one was in the lane */
+	struct ticket *load, *look; /* in the lane now */
+	bool look_again;	    /* asked for while one was in the lane */
 	struct event *retry;
 };
 
@@ -59,7 +59,8 @@ load(struct tenant *t)
 	snprintf(now, sizeof now, "%lld", (long long)node_now_ms(t->node));
 	snprintf(due, sizeof due, "%d", conf->due_window);
 	snprintf(future, sizeof future, "%d", conf->future_window);
-	t->load = lane_read(t->lane, STATEMENT_load_model, (const char *[]){ id, now, due, future }, on_loaded, t);
+	t->load = lane_read(
+	    t->lane, STATEMENT_load_model, (const char *[]){ id, now, due, future }, on_loaded, t);
 	if (t->load == NULL)
 		timer_in(t->retry, LOAD_RETRY_MS);
 }
@@ -105,6 +106,8 @@ tenant_free(struct tenant *t)
 	free(t);
 }
 
+/* One line each. */
+/* clang-format off */
 int tenant_id(const struct tenant *t) { return t->id; }
 const char *tenant_name(const struct tenant *t) { return t->name; }
 bool tenant_live(const struct tenant *t) { return t->live; }
@@ -115,6 +118,7 @@ struct ring *tenant_ring(struct tenant *t) { return t->ring; }
 struct feed *tenant_feed(struct tenant *t) { return t->feed; }
 struct presence *tenant_presence(struct tenant *t) { return t->presence; }
 bool tenant_holds_lease(const struct tenant *t) { return routing_held(t->routing); }
+/* clang-format on */
 
 void
 tenant_event_id(const struct tenant *t, char out[EVENT_ID_SIZE])
@@ -134,7 +138,8 @@ event_id_parse(const char *text, int *epoch, uint64_t *seq)
 	if (text[0] < '0' || text[0] > '9')
 		return false;
 	long e = strtol(text, &end, 10);
-	if (*end != '.' || e < 0 || e > INT32_MAX || end[1] < '0' || end[1] > '9' || strlen(end) > 20)
+	if (*end != '.' || e < 0 || e > INT32_MAX || end[1] < '0' || end[1] > '9' ||
+	    strlen(end) > 20)
 		return false;
 	*epoch = (int)e;
 	*seq = strtoull(end + 1, &end, 10);
@@ -165,10 +170,12 @@ static struct projection *
 projection_of(struct tenant *t, const PGresult *res, const char **why)
 {
 	const struct conf *conf = node_conf(t->node);
-	struct projection *p = projection_new(&(struct projection_limits){ conf->due_window, conf->future_window });
+	struct projection *p =
+	    projection_new(&(struct projection_limits){ conf->due_window, conf->future_window });
 
 	for (int i = 0; i < PQntuples(res); i++) {
-		json_t *image = json_loadb(PQgetvalue(res, i, 1), (size_t)PQgetlength(res, i, 1), JSON_DECODE_ANY, NULL);
+		json_t *image = json_loadb(
+		    PQgetvalue(res, i, 1), (size_t)PQgetlength(res, i, 1), JSON_DECODE_ANY, NULL);
 		bool fits = image != NULL && projection_load(p, PQgetvalue(res, i, 0), image, why);
 		json_decref(image);
 		if (!fits) {
@@ -199,7 +206,8 @@ on_loaded(void *arg, const PGresult *res, const char *err)
 		timer_in(t->retry, LOAD_RETRY_MS);
 		return;
 	}
-	bool same_log = t->projection != NULL && projection_epoch(t->projection) == projection_epoch(p);
+	bool same_log =
+	    t->projection != NULL && projection_epoch(t->projection) == projection_epoch(p);
 	projection_free(t->projection);
 	t->projection = p;
 	routing_forget(t->routing);
@@ -208,9 +216,9 @@ on_loaded(void *arg, const PGresult *res, const char *err)
 		ring_clear(t->ring);
 	t->live = true;
 	struct projection_counts n = projection_counts(p);
-	log_info("tenant=%s load=done head=%d.%llu rows=%d due=%zu future=%zu us=%lld", t->name, projection_epoch(p),
-	    (unsigned long long)projection_seq(p), PQntuples(res), n.waiting_due, n.waiting_future,
-	    (long long)(clock_mono_us() - began));
+	log_info("tenant=%s load=done head=%d.%llu rows=%d due=%zu future=%zu us=%lld", t->name,
+	    projection_epoch(p), (unsigned long long)projection_seq(p), PQntuples(res),
+	    n.waiting_due, n.waiting_future, (long long)(clock_mono_us() - began));
 	feed_events(t->feed);
 	presence_check(t->presence);
 	routing_wake(t->routing);
@@ -231,7 +239,8 @@ apply(struct tenant *t, const struct lane_event *e)
 	switch (fit) {
 	case PROJECTION_APPLIED:
 		ring_add(t->ring, e->seq, e->at_ms, e->agent_id, e->kind, e->body, e->body_len);
-		if (strcmp(e->kind, "agent.connected") == 0 || strcmp(e->kind, "agent.disconnected") == 0)
+		if (strcmp(e->kind, "agent.connected") == 0 ||
+		    strcmp(e->kind, "agent.disconnected") == 0)
 			presence_told(t->presence, e->agent_id);
 		return true;
 	case PROJECTION_OLD:
@@ -252,7 +261,7 @@ on_events(void *arg, const struct lane_event *events, size_t n)
 	struct tenant *t = arg;
 
 	if (!t->live)
-		return;		/* the load that is under way will be newer */
+		return; /* the load that is under way will be newer */
 	if (n == 0) {
 		tenant_look(t);
 		return;
@@ -279,7 +288,8 @@ tenant_look(struct tenant *t)
 	snprintf(id, sizeof id, "%d", t->id);
 	snprintf(after, sizeof after, "%llu", (unsigned long long)projection_seq(t->projection));
 	snprintf(limit, sizeof limit, "%d", LOOK_PAGE);
-	t->look = lane_read(t->lane, STATEMENT_load_events, (const char *[]){ id, after, limit }, on_looked, t);
+	t->look = lane_read(
+	    t->lane, STATEMENT_load_events, (const char *[]){ id, after, limit }, on_looked, t);
 }
 
 static void
@@ -290,7 +300,7 @@ on_looked(void *arg, const PGresult *res, const char *err)
 
 	t->look = NULL;
 	if (err != NULL || !t->live)
-		return;		/* the slow timer looks again */
+		return; /* the slow timer looks again */
 	int rows = PQntuples(res);
 	for (int i = 0; i < rows; i++) {
 		if (strcmp(PQgetvalue(res, i, 0), "event") != 0) {
