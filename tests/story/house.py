@@ -443,7 +443,7 @@ class World:
         def look():
             shown = next(t for t in operator.get("/v1/tenants").json()["tenants"] if t["name"] == name)
             dump = operator.get(f"/v1/test/projection?tenant={name}")
-            return (shown["event"], dump.json()) if shown["live"] and dump.status_code == 200 else None
+            return dump.json() if shown["live"] and dump.status_code == 200 else None
 
         before, after = look(), None
         if before is None:
@@ -451,10 +451,10 @@ class World:
         assert operator.post(f"/v1/test/reload?tenant={name}").status_code == 202
         while after is None:
             after = look()
-        different = [k for k in before[1] if before[1][k] != after[1].get(k)]
-        if before[0] == after[0] and different:
-            raise AssertionError(f"{name} at {before[0]}: " + "; ".join(
-                f"{k}: {before[1][k]} is {after[1].get(k)} after a load" for k in different))
+        different = [k for k in before if before[k] != after.get(k)]
+        if before["seq"] == after["seq"] and different:
+            raise AssertionError(f"{name} at {before['seq']}: " + "; ".join(
+                f"{k}: {before[k]} is {after.get(k)} after a load" for k in different))
         return before == after
 
     def close(self):
