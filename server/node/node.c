@@ -46,6 +46,7 @@ struct node {
 	struct event *slow; /* looks at other nodes' events anyway */
 	struct event *schema_retry;
 	bool connected, schema_known, beaten, is_test, stopping;
+	json_t *zones; /* an object: their names are its keys; NULL: not asked yet */
 	char *problem; /* with the schema */
 	int alive;
 	struct query *nodes_query;
@@ -106,6 +107,7 @@ node_free(struct node *n)
 	pool_free(n->pool);
 	event_free(n->slow);
 	event_free(n->schema_retry);
+	json_decref(n->zones);
 	free(n->problem);
 	free(n);
 }
@@ -186,6 +188,18 @@ schema_problem(const PGresult *res, const char *err)
 }
 
 static void
+zones_take(struct node *n, char *names)
+{
+	char *rest = names, *name;
+
+	json_decref(n->zones);
+	n->zones = json_object();
+	while ((name = strsep(&rest, " ")) != NULL)
+		json_object_set_new(n->zones, name, json_true());
+	free(names);
+}
+
+static void
 on_schema(void *arg, const PGresult *res, const char *err)
 {
 	struct node *n = arg;
@@ -198,6 +212,7 @@ on_schema(void *arg, const PGresult *res, const char *err)
 		return;
 	}
 	n->is_test = PQgetvalue(res, 0, 1)[0] == 't';
+	zones_take(n, xstrdup(PQgetvalue(res, 0, 3)));
 	if (n->clock->fake && !n->is_test) {
 		set_problem(n, "test_clock is set but the database is not marked as a test");
 		return;
@@ -360,6 +375,12 @@ node_now_ms(const struct node *n)
 bool node_is_test(const struct node *n) { return n->is_test; }
 int node_alive(const struct node *n) { return n->alive; }
 /* clang-format on */
+
+bool
+node_zone_known(const struct node *n, const char *name)
+{
+	return n->zones == NULL || json_object_get(n->zones, name) != NULL;
+}
 
 struct tenant *
 node_tenant(struct node *n, int id)

@@ -37,6 +37,8 @@ struct clock *node_clock(struct node *);
 int64_t node_now_ms(const struct node *);
 bool node_is_test(const struct node *);		/* the database is marked as a test */
 int node_alive(const struct node *);
+/* Whether PostgreSQL knows the time zone; true for all until it was asked. */
+bool node_zone_known(const struct node *, const char *);
 
 struct tenant *node_tenant(struct node *, int tenant_id);		/* NULL unknown */
 struct tenant *node_tenant_by_name(struct node *, const char *);

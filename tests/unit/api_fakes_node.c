@@ -31,6 +31,7 @@ struct id node_id(const struct node *n) { (void)n; return (struct id){ 1, 2 }; }
 struct pool *node_pool(struct node *n) { (void)n; return NULL; }
 struct event_base *node_base(struct node *n) { (void)n; return fake.base; }
 struct clock *node_clock(struct node *n) { (void)n; return &fake.clock; }
+bool node_zone_known(const struct node *n, const char *name) { (void)n; (void)name; return true; }
 int64_t node_now_ms(const struct node *n) { (void)n; return clock_now_ms(&fake.clock); }
 bool node_is_test(const struct node *n) { (void)n; return fake.is_test; }
 int node_alive(const struct node *n) { (void)n; return 1; }
