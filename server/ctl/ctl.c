@@ -30,7 +30,7 @@ struct command {
 
 static const struct command commands[] = {
 	{ "apply", ctl_apply, 0, 0, "fn", "-f FILE [-n]",
-	    "Makes a company what company.json says, and shows what changed" },
+	    "Makes a company what the document says, and shows what changed" },
 	{ "show", ctl_show, 1, 1, "jsqgl", NULL, "Shows what there is, as a table or as JSON" },
 	{ "cancel", ctl_cancel, 1, 1, "rj", "ID [-r TEXT] [-j]", "Cancels a callback" },
 	{ "tail", ctl_tail, 0, 0, "aj", "[-a ID] [-j]",

@@ -124,11 +124,12 @@ complain_unreachable(const struct request *r, CURLcode code)
 		    *r->error != '\0' ? r->error : curl_easy_strerror(code));
 }
 
-/* What the server says against it: the sentence, then every wrong field. */
+/* What the server says against it: the sentence and the state that refused, then every wrong field. */
 static void
 complain_refused(long status, const json_t *problem)
 {
 	const json_t *errors = json_object_get(problem, "errors");
+	const json_t *state = json_object_get(json_object_get(problem, "callback"), "state");
 	struct buf line = { 0 };
 	const json_t *item;
 	size_t i;
@@ -137,6 +138,11 @@ complain_refused(long status, const json_t *problem)
 		ctl_text_add(&line, json_object_get(problem, "detail"));
 	else
 		buf_printf(&line, "the server answered %ld", status);
+	if (state != NULL) {
+		buf_puts(&line, " It is ");
+		ctl_text_add(&line, state);
+		buf_puts(&line, ".");
+	}
 	ctl_complain("%s", line.data);
 	json_array_foreach (errors, i, item) {
 		buf_reset(&line);

@@ -12,7 +12,7 @@ def ctl(world, *args, status=0):
     done = subprocess.run([house.CALLBACKCTL, "--socket", world.servers[0].socket, *args], capture_output=True, text=True,
                           timeout=house.DEADLINE)
     assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def test_callbackctl_apply_says_what_it_does(empty):
@@ -34,7 +34,7 @@ def test_callbackctl_shows_and_cancels(world):
     ctl(world, "show", "waits")
     ctl(world, "cancel", asked["id"], "--reason", "test")
     assert world.rows("SELECT state FROM callback") == [("cancelled",)]
-    ctl(world, "cancel", asked["id"], status=1)
+    assert "It is cancelled." in ctl(world, "cancel", asked["id"], status=1)
 
 
 def test_metrics_and_health(world):
