@@ -112,6 +112,28 @@ def test_ring_all_first_accept_wins(world):
     assert holders == [("ann",)]
 
 
+def test_ring_all_two_accept_in_the_same_moment(world):
+    import concurrent.futures
+    import threading
+    world.company(queues__0__strategy="ring_all", queues__1__strategy="ring_all", queues__0__after_call_work_s=0,
+                  queues__1__after_call_work_s=0)
+    people = [world.person("ann", ready=True), world.person("bob", ready=True)]
+    for _ in range(10):
+        asked = world.visit()
+        offers = [person.offered(asked["id"]) for person in people]
+        start = threading.Barrier(2)
+
+        def accept(person, offer):
+            start.wait()
+            return person.http.post(f"/v1/offers/{offer['id']}/accept").status_code
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            codes = list(pool.map(accept, people, offers))
+        assert sorted(codes) == [200, 409]
+        winner = people[codes.index(200)]
+        version = winner.stream.expect("offer.accepted", callback__id=asked["id"])["callback"]["seq"]
+        winner.post(f"/v1/callbacks/{asked['id']}/done", {"version": version, "disposition": "sold"})
+
+
 def test_a_stale_tab_cannot_close_what_came_back(world):
     ann = world.person("ann", ready=True)
     asked = world.visit()
