@@ -271,6 +271,7 @@ prepare_keep(struct conn *c, PGresult *res)
 	    c->prepared < STATEMENT_COUNT ? statement_name((enum statement)c->prepared) : "",
 	    state != NULL ? state : "unknown");
 	PQclear(res);
+	c->handlers->on_unfit(c->arg);
 	conn_fail(c, why);
 	free(why);
 	return false;

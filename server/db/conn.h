@@ -29,6 +29,8 @@ TAILQ_HEAD(query_list, query);
 struct conn_handlers {
 	void (*on_up)(void *arg);
 	void (*on_down)(void *arg);
+	/* The database answers, but does not know a statement; it is tried again. */
+	void (*on_unfit)(void *arg);
 	/* The query left the flight and is the callee's again; res as in pool_done_fn. */
 	void (*on_answer)(void *arg, struct query *, const PGresult *res, const char *err);
 };

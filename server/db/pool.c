@@ -23,7 +23,8 @@ struct pool {
 	struct event_base *base;
 	struct conn **conns;
 	int size;
-	int ready; /* connections */
+	int ready;  /* connections */
+	bool unfit; /* a connection said so since the last one that came up */
 	struct query_list wait;
 	unsigned waiting, waiting_max;
 	struct event *pump;
@@ -48,11 +49,13 @@ static const struct {
 static void on_pump(evutil_socket_t, short, void *);
 static void on_up(void *);
 static void on_down(void *);
+static void on_unfit(void *);
 static void on_answer(void *, struct query *, const PGresult *, const char *);
 
 static const struct conn_handlers handlers = {
 	.on_up = on_up,
 	.on_down = on_down,
+	.on_unfit = on_unfit,
 	.on_answer = on_answer,
 };
 
@@ -189,6 +192,12 @@ pool_ready(const struct pool *p)
 	return p->ready > 0;
 }
 
+bool
+pool_unfit(const struct pool *p)
+{
+	return p->ready == 0 && p->unfit;
+}
+
 void
 pool_watch(struct pool *p, void (*on_ready)(void *, bool), void *arg)
 {
@@ -243,6 +252,7 @@ on_up(void *arg)
 {
 	struct pool *p = arg;
 	p->ready++;
+	p->unfit = false;
 	if (!TAILQ_EMPTY(&p->wait))
 		event_active(p->pump, EV_TIMEOUT, 0);
 	if (p->ready == 1 && p->on_ready != NULL)
@@ -257,6 +267,13 @@ on_down(void *arg)
 	p->counts.reconnects++;
 	if (p->ready == 0 && p->on_ready != NULL)
 		p->on_ready(p->ready_arg, false);
+}
+
+static void
+on_unfit(void *arg)
+{
+	struct pool *p = arg;
+	p->unfit = true;
 }
 
 /* The text of an error may quote a parameter: only its SQLSTATE is logged. */

@@ -48,6 +48,8 @@ struct query *pool_send(struct pool *, enum statement, const char *const *params
 /* The asker is gone: done will not be called; the query runs out, or is dropped when it was not sent yet. */
 void pool_forget(struct query *);
 bool pool_ready(const struct pool *);	/* at least one connection works */
+/* The database answers, but has not all functions of statement.def: no schema, or not ours. */
+bool pool_unfit(const struct pool *);
 /* on_ready(arg, true) when the first connection comes up, false when the last is lost. */
 void pool_watch(struct pool *, void (*on_ready)(void *, bool), void *arg);
 

@@ -347,6 +347,10 @@ node_not_ready(const struct node *n)
 
 	if (n->problem != NULL)
 		return n->problem;
+	if (pool_unfit(n->pool))
+		return "the database has not the schema that this server needs: load "
+		       "sql/schema.sql, "
+		       "or apply sql/upgrade";
 	if (!n->connected || !n->schema_known)
 		return "the database does not answer";
 	if (!n->beaten)

@@ -76,6 +76,17 @@ def test_a_clean_stop_answers_and_gives_the_lease_back(world):
     assert world.rows("SELECT count(*) FROM lease") == [(0,)]
 
 
+def test_a_server_started_before_its_schema_says_so_and_waits(empty):
+    empty.cluster.sql("postgres", "CREATE DATABASE bare")
+    empty.database = "bare"
+    server = house.Server(empty, "a")
+    empty.servers.append(server)
+    server.start(wait=False)
+    empty.until(lambda: not_ready(server), "says so at /readyz")
+    empty.cluster.load("bare")
+    server.wait_log("ready=yes")
+
+
 def test_an_unknown_schema_is_refused_with_a_sentence(empty):
     empty.rows("UPDATE meta SET schema_version = 999 RETURNING 1")
     server = house.Server(empty, "a")
