@@ -95,7 +95,6 @@ json_t *api_command(struct api_call *, const char *kind);
  * Refusals and a database that is down are answered here (api_refuse).
  */
 enum http_verdict api_execute(struct api_call *, json_t *command, void (*then)(struct api_call *, const struct lane_answer *));
-enum http_verdict api_submit(struct api_call *, json_t *callback, void (*then)(struct api_call *, const struct lane_answer *));
 /* A read outside the lane; then_row is called with one result or err (never NULL both), unless the database is down (503 answered here). */
 enum http_verdict api_query(struct api_call *, enum statement, const char *const *params, const char *wait,
     void (*then_row)(struct api_call *, const PGresult *, const char *err));

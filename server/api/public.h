@@ -32,7 +32,7 @@ bool public_database_up(const struct api_call *);
 enum http_verdict public_redirect(struct api_call *, const char *location);
 
 /*
- * As api_submit() and api_execute(), but then is called with every answer, also
+ * A submit, and as api_execute(), but then is called with every answer, also
  * refusals, errors and the end of the wait (lane_err_down), and must answer
  * each: in words for a browser. False, and nothing else, when the lane is full.
  */

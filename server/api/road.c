@@ -174,33 +174,16 @@ on_lane(void *arg, const struct lane_answer *a)
 	road_go_on(call);
 }
 
-static enum http_verdict
-on_the_road(struct api_call *call, struct ticket *ticket,
-    void (*then)(struct api_call *, const struct lane_answer *))
-{
-	if (ticket == NULL)
-		return road_busy(call);
-	call->ticket = ticket;
-	call->then = then;
-	return road_wait(call, "commit", NULL, NULL);
-}
-
 enum http_verdict
 api_execute(struct api_call *call, json_t *command,
     void (*then)(struct api_call *, const struct lane_answer *))
 {
 	assert(call->ticket == NULL && call->tenant != NULL);
-	return on_the_road(
-	    call, lane_execute(tenant_lane(call->tenant), command, on_lane, call), then);
-}
-
-enum http_verdict
-api_submit(struct api_call *call, json_t *callback,
-    void (*then)(struct api_call *, const struct lane_answer *))
-{
-	assert(call->ticket == NULL && call->tenant != NULL);
-	return on_the_road(
-	    call, lane_submit(tenant_lane(call->tenant), callback, on_lane, call), then);
+	call->ticket = lane_execute(tenant_lane(call->tenant), command, on_lane, call);
+	if (call->ticket == NULL)
+		return road_busy(call);
+	call->then = then;
+	return road_wait(call, "commit", NULL, NULL);
 }
 
 static void

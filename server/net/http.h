@@ -56,7 +56,6 @@ const void *http_body(const struct http_request *, size_t *len);
 const char *http_peer(const struct http_request *);
 enum front_door http_door(const struct http_request *);
 void **http_user(struct http_request *);	/* the owner's own pointer */
-int64_t http_age_us(const struct http_request *);	/* since the head was known */
 
 /* The answer: headers first, then exactly one of these. */
 void http_answer_header(struct http_request *, const char *name, const char *value);

@@ -66,7 +66,6 @@ struct http_request {
 	bool last;  /* the connection ends with this answer */
 	int64_t limit;
 	struct buf body;
-	int64_t began_us;
 	char *forwarded_peer; /* from X-Forwarded-For; NULL: the bridge's */
 	void *user;
 	struct http_reply reply;

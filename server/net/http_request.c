@@ -97,7 +97,6 @@ begin(struct http_request *req, const char *url, const char *method, const char 
 {
 	struct http *h = req->http;
 
-	req->began_us = clock_mono_us();
 	h->counts.requests++;
 	const char *bad = http_head_read(req, url, method, version);
 	if (bad != NULL) {
@@ -333,10 +332,4 @@ void **
 http_user(struct http_request *req)
 {
 	return &req->user;
-}
-
-int64_t
-http_age_us(const struct http_request *req)
-{
-	return clock_mono_us() - req->began_us;
 }

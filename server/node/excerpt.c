@@ -20,8 +20,8 @@ struct draft {
 	struct excerpt_event event;
 	int64_t at_ms;
 	json_t *body;
-	const char
-	    *callback; /* its id when the event brings the contact's data; borrowed from body */
+	/* Its id when the event brings the contact's data; borrowed from body. */
+	const char *callback;
 };
 
 struct excerpt {
@@ -132,7 +132,6 @@ format(struct excerpt *p, struct draft *d)
 	}
 	json_object_update(event, d->body);
 	json_times_to_text(event, "case_information");
-	json_object_set_new(event, "at", json_string(at));
 	d->event.json = json_line(event);
 	d->event.json_len = strlen(d->event.json);
 	json_decref(event);

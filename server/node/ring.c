@@ -82,12 +82,6 @@ ring_get(const struct ring *r, uint64_t seq)
 }
 
 uint64_t
-ring_first(const struct ring *r)
-{
-	return r->first;
-}
-
-uint64_t
 ring_last(const struct ring *r)
 {
 	return r->last;

@@ -25,7 +25,6 @@ void ring_add(struct ring *, uint64_t seq, int64_t at_ms, int agent_id, const ch
 void ring_clear(struct ring *);
 /* NULL when it is not (or no longer) here. Borrowed until the next ring_add. */
 const struct ring_event *ring_get(const struct ring *, uint64_t seq);
-uint64_t ring_first(const struct ring *);	/* 0: empty */
-uint64_t ring_last(const struct ring *);
+uint64_t ring_last(const struct ring *);	/* 0: empty */
 
 #endif

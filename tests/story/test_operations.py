@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import ssl
 import subprocess
 
@@ -85,6 +86,18 @@ def test_a_server_started_before_its_schema_says_so_and_waits(empty):
     empty.until(lambda: not_ready(server), "says so at /readyz")
     empty.cluster.load("bare")
     server.wait_log("ready=yes")
+
+
+def test_systemd_is_told_when_it_is_ready_and_when_it_stops(empty, monkeypatch):
+    path = os.path.join(empty.dir, "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.bind(path)
+        told.settimeout(house.DEADLINE)
+        monkeypatch.setenv("NOTIFY_SOCKET", path)
+        server = empty.server()
+        assert b"READY=1" in told.recv(4096)
+        server.stop()
+        assert b"STOPPING=1" in told.recv(4096)
 
 
 def test_an_unknown_schema_is_refused_with_a_sentence(empty):

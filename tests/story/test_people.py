@@ -66,6 +66,35 @@ def test_a_supervisor_takes_and_gives(world):
     assert sue.get(f"/v1/callbacks/{asked['id']}")["callback"]["state"] == "ready_to_call"
 
 
+def test_a_supervisor_gives_a_waiting_callback_to_somebody(world):
+    sue = world.person("sue", stream=False)
+    asked = world.visit()
+    ann, bob = world.person("ann"), world.person("bob")
+    version = sue.get(f"/v1/callbacks/{asked['id']}")["callback"]["seq"]
+    refused = sue.post(f"/v1/callbacks/{asked['id']}/assign", {"agent": "bob", "version": version}, status=409)
+    assert refused["type"].endswith("agent-unavailable")
+    later = world.visit(when="2026-11-24T15:00", time_zone="Europe/Berlin")
+    bob.ready()
+    bob.accept(bob.offered(asked["id"]))
+    ann.ready()
+    version = sue.get(f"/v1/callbacks/{later['id']}")["callback"]["seq"]
+    sue.post(f"/v1/callbacks/{later['id']}/assign", {"agent": "ann", "version": version})
+    assert ann.offered()["callback"] == later["id"], "before its time, because she says so"
+
+
+def test_an_agent_tries_again_later(world):
+    ann = world.person("ann", ready=True)
+    asked = world.visit()
+    ann.accept(ann.offered(asked["id"]))
+    version = ann.stream.expect("offer.accepted")["callback"]["seq"]
+    ann.post(f"/v1/callbacks/{asked['id']}/retry", {"version": version, "in_s": 600, "reason": "in a meeting"})
+    assert ann.stream.expect("callback.retry")["callback"]["due_at"] == "2026-11-24T09:10:00.000Z"
+    world.advance(599)
+    assert ann.state()["offers"] == []
+    world.advance(1)
+    ann.offered(asked["id"])
+
+
 def test_the_company_is_applied_once(world):
     document = world.company()
     with world.servers[0].operator() as operator:
