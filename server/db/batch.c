@@ -101,27 +101,55 @@ column_int(const PGresult *res, int row, enum column c)
 	return strtoll(PQgetvalue(res, row, c), NULL, 10);
 }
 
-static void
-event_read(struct verdict *v, const PGresult *res, int row)
+void
+lane_event_read(struct lane_event *e, const PGresult *res, int row)
 {
-	struct lane_event *e = &v->events[v->n_events++];
 	e->seq = strtoull(PQgetvalue(res, row, SEQ), NULL, 10);
 	e->at_ms = column_int(res, row, AT);
 	e->kind = PQgetvalue(res, row, KIND);
 	e->agent_id = (int)column_int(res, row, AGENT_ID);
 	e->body = PQgetvalue(res, row, BODY);
 	e->body_len = (size_t)PQgetlength(res, row, BODY);
-	v->top_seq = e->seq;
+	e->doc = json_loadb(e->body, e->body_len, JSON_ALLOW_NUL, NULL);
 }
 
-/* Answers are told apart from gaps by their body, which is never NULL. */
-static bool
-answer_read(struct verdict *v, const PGresult *res, int row)
+/* The place that the row answers; NULL when there is none, or it was answered already. */
+static struct lane_answer *
+answer_at(struct verdict *v, const PGresult *res, int row)
 {
 	int64_t ord = column_int(res, row, ORD);
+
+	/* Answers are told apart from gaps by their body, which is never NULL. */
 	if (ord < 0 || (uint64_t)ord >= v->n_answers || v->answers[ord].body != NULL)
+		return NULL;
+	return &v->answers[ord];
+}
+
+/* An event, which may be somebody's answer too. */
+static bool
+event_row(struct verdict *v, const PGresult *res, int row)
+{
+	struct lane_event *e = &v->events[v->n_events++];
+
+	lane_event_read(e, res, row);
+	v->top_seq = e->seq;
+	if (PQgetisnull(res, row, ORD))
+		return true;
+	struct lane_answer *a = answer_at(v, res, row);
+	if (a == NULL)
 		return false;
-	struct lane_answer *a = &v->answers[ord];
+	a->seq = e->seq;
+	a->body = e->doc != NULL ? json_incref(e->doc) : json_object();
+	return true;
+}
+
+static bool
+answer_row(struct verdict *v, const PGresult *res, int row)
+{
+	struct lane_answer *a = answer_at(v, res, row);
+
+	if (a == NULL)
+		return false;
 	if (*PQgetvalue(res, row, KIND) != '\0')
 		a->refusal = PQgetvalue(res, row, KIND);
 	a->seq = strtoull(PQgetvalue(res, row, SEQ), NULL, 10);
@@ -132,30 +160,38 @@ answer_read(struct verdict *v, const PGresult *res, int row)
 	return true;
 }
 
+static const char *
+rows_read(struct verdict *v, const PGresult *res, int rows)
+{
+	bool answers = false;
+
+	for (int row = 0; row < rows; row++) {
+		if (strcmp(PQgetvalue(res, row, WHAT), "event") != 0) {
+			answers = true;
+			if (!answer_row(v, res, row))
+				return "an answer to nothing";
+		} else if (answers || !event_row(v, res, row)) {
+			return "an event in the wrong place";
+		}
+	}
+	for (size_t i = 0; i < v->n_answers; i++)
+		if (v->answers[i].body == NULL)
+			return "an answer is missing";
+	return NULL;
+}
+
 bool
 verdict_read(struct verdict *v, const PGresult *res, size_t n, const char **why)
 {
 	int rows = PQntuples(res);
-	size_t answered = 0;
 	*v = (struct verdict){ .n_answers = n };
 	if (PQnfields(res) != COLUMNS || (size_t)rows < n) {
 		*why = PQnfields(res) != COLUMNS ? "wrong columns" : "too few rows";
 		return false;
 	}
-	v->events = xcalloc((size_t)rows - n + 1, sizeof(*v->events));
+	v->events = xcalloc((size_t)rows + 1, sizeof(*v->events));
 	v->answers = xcalloc(n + 1, sizeof(*v->answers));
-	*why = NULL;
-	for (int row = 0; row < rows && *why == NULL; row++) {
-		bool event = strcmp(PQgetvalue(res, row, WHAT), "event") == 0;
-		if (event && answered == 0 && v->n_events < (size_t)rows - n)
-			event_read(v, res, row);
-		else if (!event && answer_read(v, res, row))
-			answered++;
-		else
-			*why = event ? "an event in the wrong place" : "an answer to nothing";
-	}
-	if (*why == NULL && answered < n)
-		*why = "an answer is missing";
+	*why = rows_read(v, res, rows);
 	if (*why != NULL)
 		verdict_fini(v);
 	return *why == NULL;
@@ -178,6 +214,8 @@ verdict_fini(struct verdict *v)
 {
 	for (size_t i = 0; i < v->n_answers; i++)
 		json_decref(v->answers[i].body);
+	for (size_t i = 0; i < v->n_events; i++)
+		json_decref(v->events[i].doc);
 	free(v->events);
 	free(v->answers);
 }

@@ -32,7 +32,7 @@ void batch_free(struct batch *); /* without tickets */
 struct batch *batch_split(struct batch *);
 
 struct verdict {
-	struct lane_event *events; /* bodies borrowed from the result */
+	struct lane_event *events; /* texts borrowed from the result, docs owned */
 	size_t n_events;
 	struct lane_answer *answers; /* by ord; bodies owned */
 	size_t n_answers;

@@ -20,7 +20,7 @@ struct lane;
 struct ticket;
 struct clock;
 
-/* One row of the log, as the database returned it. body is borrowed. */
+/* One row of the log, as the database returned it. Borrowed. */
 struct lane_event {
 	uint64_t seq;
 	int64_t at_ms;
@@ -28,13 +28,16 @@ struct lane_event {
 	int agent_id;		/* whom it concerns, 0 nobody */
 	const char *body;	/* JSON text */
 	size_t body_len;
+	json_t *doc;		/* the same, read once for all; NULL: unreadable */
 };
+/* A row of submit(), execute() or load_events(). Its doc is the caller's; the texts are the result's. */
+void lane_event_read(struct lane_event *, const PGresult *, int row);
 
 struct lane_answer {
 	const char *err;	/* not NULL: the database could not be asked (lane_err_*); nothing is known to be done */
 	const char *refusal;	/* not NULL: refused, the name of the reason ("stale_version") */
 	uint64_t seq;		/* of the event it caused (0 when refused) */
-	json_t *body;		/* borrowed; the answer's JSON object (state after, or details of the refusal) */
+	json_t *body;		/* borrowed; its event's JSON object, or details of the refusal */
 };
 extern const char lane_err_full[], lane_err_down[], lane_err_failed[];
 

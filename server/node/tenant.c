@@ -230,12 +230,10 @@ static bool
 apply(struct tenant *t, const struct lane_event *e)
 {
 	const char *why = "unreadable body";
-	json_t *body = json_loadb(e->body, e->body_len, 0, NULL);
 	enum projection_fit fit = PROJECTION_DOUBT;
 
-	if (body != NULL)
-		fit = projection_apply(t->projection, e->seq, e->kind, body, &why);
-	json_decref(body);
+	if (e->doc != NULL)
+		fit = projection_apply(t->projection, e->seq, e->kind, e->doc, &why);
 	switch (fit) {
 	case PROJECTION_APPLIED:
 		ring_add(t->ring, e->seq, e->at_ms, e->agent_id, e->kind, e->body, e->body_len);
@@ -307,15 +305,13 @@ on_looked(void *arg, const PGresult *res, const char *err)
 			tenant_doubt(t, "the log was cut above what was applied");
 			return;
 		}
-		struct lane_event e = {
-			.seq = strtoull(PQgetvalue(res, i, 2), NULL, 10),
-			.at_ms = strtoll(PQgetvalue(res, i, 3), NULL, 10),
-			.kind = PQgetvalue(res, i, 4),
-			.agent_id = PQgetisnull(res, i, 5) ? 0 : atoi(PQgetvalue(res, i, 5)),
-			.body = PQgetvalue(res, i, 6),
-			.body_len = (size_t)PQgetlength(res, i, 6),
-		};
-		if (!apply(t, &e))
+		struct lane_event e;
+
+		lane_event_read(&e, res, i);
+		bool applied = apply(t, &e);
+
+		json_decref(e.doc);
+		if (!applied)
 			break;
 	}
 	if (rows > 0) {

@@ -5,9 +5,9 @@ LANGUAGE sql STABLE
 AS $$
 	SELECT ROW (p_ord, NULL, p_refusal,
 		jsonb_strip_nulls(jsonb_build_object(
-			'callback', CASE WHEN c.callback_id IS NOT NULL THEN image_callback(c, c.seq) END,
-			'offer', CASE WHEN o.offer_id IS NOT NULL THEN image_offer(o, o.seq) END,
-			'status', CASE WHEN s.agent_id IS NOT NULL THEN image_status(s, s.seq) END)),
+			'callback', CASE WHEN c.callback_id IS NOT NULL THEN image_callback(c, c.seq)::jsonb END,
+			'offer', CASE WHEN o.offer_id IS NOT NULL THEN image_offer(o, o.seq)::jsonb END,
+			'status', CASE WHEN s.agent_id IS NOT NULL THEN image_status(s, s.seq)::jsonb END)),
 		NULL, NULL, NULL, NULL, NULL, NULL, NULL)::change
 $$;
 

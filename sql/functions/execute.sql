@@ -3,24 +3,26 @@
 --   p_commands  [{"id": uuid, "run": int, "kind": text, "by": int, "role": text, "callback": uuid, "version": int,
 --                 "offer": uuid, "attempt": uuid, "agent": int, "to": [...], "args": {...}}, ...]
 --               without run, each is a run of its own
--- Returns the events it wrote, then one answer per command: its first event's body, or why it was refused and
--- the state that refused it. A command id that the log knows gets its first answer again. Twice in one batch, too.
+-- Returns the events it wrote, each with the place of the command whose answer it is (its first event), then the answers
+-- of the others: why it was refused and the state that refused it; or, for a command id that the log knows or that was
+-- said twice in the batch, the answer that it got then.
 -- Locks the tenant. Only a loop over index look-ups is left to the planner: before a table has statistics anything
 -- else may be chosen, for 100 rows of parameters against millions. jit is off because what is off looks so dear
 -- that it would be compiled. See plan_keep().
-CREATE FUNCTION execute(p_tenant int, p_now bigint, p_commands json) RETURNS SETOF log_row
+CREATE FUNCTION execute(p_tenant int, p_now bigint, p_commands jsonb) RETURNS SETOF log_row
 LANGUAGE plpgsql VOLATILE
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off SET jit = off SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
 	v_head bigint;
 	v_now timestamptz;
-	v_commands command[];
 	v_all command[];
+	v_commands command[];
+	v_again boolean;
 	v_run command[];
 	v_kind text;
 	v_changes change[];
-	v_events log_row[];
+	v_rows bigint;
 	v_answers log_row[];
 BEGIN
 	PERFORM tenant_lock(p_tenant);
@@ -30,15 +32,14 @@ BEGIN
 	v_all := ARRAY(
 		SELECT ROW (x.n - 1, coalesce(x.run, x.n), x.id, x.kind, x."by", x.role, x.callback, x.version, x.offer, x.attempt,
 			x.agent, x."to", coalesce(x.args, '{}'))::command
-		  FROM ROWS FROM (json_to_recordset(p_commands) AS (id uuid, run int, kind text, "by" int, role text, callback uuid,
+		  FROM ROWS FROM (jsonb_to_recordset(p_commands) AS (id uuid, run int, kind text, "by" int, role text, callback uuid,
 			version bigint, offer uuid, attempt uuid, agent int, "to" jsonb, args jsonb)) WITH ORDINALITY
 			AS x(id, run, kind, "by", role, callback, version, offer, attempt, agent, "to", args, n)
 		 ORDER BY x.n);
 	-- the same command twice in one batch: a request that was sent on two connections at once
 	v_commands := ARRAY(SELECT DISTINCT ON (m.id) m FROM unnest(v_all) m ORDER BY m.id, m.ord);
-	v_answers := ARRAY(
-		SELECT ROW ('answer', m.ord, e.seq, NULL, NULL, NULL, e.body::text)::log_row
-		  FROM unnest(v_commands) m JOIN event e ON e.tenant_id = p_tenant AND e.command_id = m.id);
+	v_again := cardinality(v_commands) < cardinality(v_all);
+	v_answers := command_known(p_tenant, v_commands);
 	IF cardinality(v_answers) > 0 THEN
 		v_commands := ARRAY(SELECT m FROM unnest(v_commands) m WHERE m.ord NOT IN (SELECT a.ord FROM unnest(v_answers) a) ORDER BY m.ord);
 	END IF;
@@ -48,25 +49,38 @@ BEGIN
 	LOOP
 		v_changes := decide(p_tenant, v_now, v_kind, v_run);
 		v_changes := v_changes || linked_settle(p_tenant, v_now, v_changes);
-		v_events := ARRAY(SELECT a FROM append(p_tenant, v_now, v_head, v_changes) a);
-		v_head := v_head + cardinality(v_events);
-		RETURN QUERY SELECT e.what, NULL::int, e.seq, e.at, e.kind, e.agent_id, e.body FROM unnest(v_events) e;
-		v_answers := v_answers || ARRAY(
-			SELECT DISTINCT ON (e.ord) ROW ('answer', e.ord, e.seq, NULL, NULL, NULL, e.body)::log_row
-			  FROM unnest(v_events) e ORDER BY e.ord, e.seq)
-			|| ARRAY(
-			SELECT ROW ('answer', n.ord, NULL, NULL, n.refusal, NULL, n.answer::text)::log_row
-			  FROM unnest(v_changes) n WHERE n.refusal IS NOT NULL);
+		RETURN QUERY SELECT * FROM append(p_tenant, v_now, v_head, v_changes);
+		GET DIAGNOSTICS v_rows = ROW_COUNT;
+		v_head := v_head + v_rows;
+		IF v_rows < cardinality(v_changes) THEN
+			v_answers := v_answers || ARRAY(
+				SELECT ROW ('answer', n.ord, NULL, NULL, n.refusal, NULL, n.answer::text)::log_row
+				  FROM unnest(v_changes) n WHERE n.refusal IS NOT NULL);
+		END IF;
 	END LOOP;
 
-	IF cardinality(v_answers) < cardinality(v_all) THEN
-		v_answers := v_answers || ARRAY(
-			SELECT ROW ('answer', m.ord, a.seq, NULL, a.kind, NULL, a.body)::log_row
-			  FROM unnest(v_all) m
+	IF v_again THEN
+		-- they get what the first got: it is in the log by now, or in v_answers
+		v_commands := ARRAY(SELECT m FROM unnest(v_all) m WHERE EXISTS (SELECT FROM unnest(v_all) f WHERE f.id = m.id AND f.ord < m.ord));
+		v_answers := v_answers || command_known(p_tenant, v_commands) || ARRAY(
+			SELECT ROW ('answer', m.ord, NULL, NULL, a.kind, NULL, a.body)::log_row
+			  FROM unnest(v_commands) m
 			  JOIN unnest(v_all) f ON f.id = m.id AND f.ord < m.ord
-			  JOIN unnest(v_answers) a ON a.ord = f.ord);
+			  JOIN unnest(v_answers) a ON a.ord = f.ord AND a.seq IS NULL);
 	END IF;
 	RETURN QUERY SELECT a.* FROM unnest(v_answers) a ORDER BY a.ord;
+END
+$$;
+
+-- command_known: the answers of those commands that the log knows.
+-- Reads event. Needs tenant_lock().
+CREATE FUNCTION command_known(p_tenant int, p_commands command[]) RETURNS log_row[]
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+	RETURN ARRAY(
+		SELECT ROW ('answer', m.ord, e.seq, NULL, NULL, NULL, e.body)::log_row
+		  FROM unnest(p_commands) m JOIN event e ON e.tenant_id = p_tenant AND e.command_id = m.id);
 END
 $$;
 

@@ -1,17 +1,18 @@
 -- intake: one element of submit()'s array, looked up and judged.
 --   ord        its 0-based place in the batch
 --   refusal    NULL: it is taken, unless known or same_as
---   known      it was answered before: the callback as answered then, and known_seq the event
+--   known      it was answered before: that answer (JSON), and known_seq the event
 --   same_as    an earlier element of this batch has its id, or its Idempotency-Key and content
 --   repeated   known or same_as because of the key
 --   note       how the time asked for was understood, see wall_time()
---   links      the form's duplicates = 'link'
---   class_id   NULL: the class does not exist yet
+--   links      the form's duplicates = 'link'; open: its number has an open callback
+--   class_id   NULL: the class does not exist yet, see class_create()
+--   leader_id  the callback that is called in its stead, see intake_link()
 CREATE TYPE intake AS (
 	ord		int,
 	refusal		text,
 	errors		jsonb,
-	known		jsonb,
+	known		text,
 	known_seq	bigint,
 	same_as		int,
 	repeated	boolean,
@@ -27,6 +28,8 @@ CREATE TYPE intake AS (
 	promise_zone	text,
 	expires_at	timestamptz,
 	links		boolean,
+	open		boolean,
+	leader_id	uuid,
 	phone		text,
 	name		text,
 	email		text,
@@ -41,65 +44,97 @@ CREATE TYPE intake AS (
 	fingerprint	bytea
 );
 
+-- intake_taken: whether the element becomes a callback.
+CREATE FUNCTION intake_taken(r intake) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+AS $$ SELECT r.refusal IS NULL AND r.known IS NULL AND r.same_as IS NULL $$;
+
 -- intake_read: the batch, parsed, looked up and judged, in one statement. Whatever a contact can write is checked
 -- before it is cast, so that one bad element never fails its neighbours. Every look-up is LATERAL ... LIMIT 1, which
--- the planner cannot turn around: it has to be one search of an index per element, whatever it believes about sizes.
--- Reads form, queue, requirement_class, time_zone, event, idempotency_key, callback. Needs tenant_lock().
-CREATE FUNCTION intake_read(p_tenant int, p_now timestamptz, p_callbacks json) RETURNS intake[]
+-- the planner cannot turn around: it has to be one search of an index, whatever it believes about sizes; forms and
+-- zones, of which a batch has few, are looked up once each.
+-- Reads form, queue, requirement_class, time_zone, event, idempotency_key, callback, contact. Needs tenant_lock().
+CREATE FUNCTION intake_read(p_tenant int, p_now timestamptz, p_callbacks jsonb) RETURNS intake[]
 LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
 	RETURN ARRAY(
 	WITH x AS MATERIALIZED (
-		SELECT x.*, f.form_id, f.queue_id, f.skills, f.duplicates, f.horizon_s, f.consent_text,
-			coalesce(f.priority, q.priority) AS priority, q.promise_window_s, z.name AS zone, w.at AS wall_at, w.local_at, w.note
-		  FROM ROWS FROM (json_to_recordset(p_callbacks) AS (id uuid, form int, phone text, name text, email text, subject text,
+		SELECT *
+		  FROM ROWS FROM (jsonb_to_recordset(p_callbacks) AS (id uuid, form int, phone text, name text, email text, subject text,
 			language text, notes text, "case" jsonb, consent text, address text, "when" text, "at" text, time_zone text,
 			key text, fingerprint text)) WITH ORDINALITY AS x(id, form, phone, name, email, subject, language, notes,
 			case_information, consent, address, asked, instant, time_zone, key, fingerprint, n)
-		  LEFT JOIN LATERAL (SELECT * FROM form WHERE tenant_id = p_tenant AND form_id = x.form AND NOT removed LIMIT 1) f ON true
-		  LEFT JOIN LATERAL (SELECT * FROM queue WHERE tenant_id = p_tenant AND queue_id = f.queue_id LIMIT 1) q ON true
-		  LEFT JOIN LATERAL (SELECT * FROM time_zone WHERE name = coalesce(x.time_zone, f.time_zone) LIMIT 1) z ON true
-		  LEFT JOIN LATERAL (SELECT * FROM wall_time(local_time(x.asked), z.name) WHERE x.asked <> 'asap' AND x.instant IS NULL) w
-			ON true
+	), f AS MATERIALIZED (
+		SELECT f.*, coalesce(f.priority, q.priority) AS rank, q.promise_window_s, c.class_id
+		  FROM (SELECT DISTINCT x.form FROM x) d
+		 CROSS JOIN LATERAL (SELECT * FROM form WHERE tenant_id = p_tenant AND form_id = d.form AND NOT removed LIMIT 1) f
+		 CROSS JOIN LATERAL (SELECT * FROM queue WHERE tenant_id = p_tenant AND queue_id = f.queue_id LIMIT 1) q
+		  LEFT JOIN LATERAL (SELECT * FROM requirement_class
+			WHERE tenant_id = p_tenant AND queue_id = f.queue_id AND skills = f.skills LIMIT 1) c ON true
+	), z AS MATERIALIZED (
+		SELECT z.name
+		  FROM (SELECT x.time_zone FROM x UNION SELECT f.time_zone FROM f) d
+		 CROSS JOIN LATERAL (SELECT * FROM time_zone WHERE name = d.time_zone LIMIT 1) z
 	), t AS MATERIALIZED (
-		SELECT x.*, coalesce(x.note, 'as_asked') AS how,
-			coalesce(decode(x.fingerprint, 'hex'), '') AS print,
+		SELECT x.*, f.form_id, f.queue_id, f.skills, f.class_id, f.rank, f.duplicates = 'link' AS links, f.horizon_s,
+			f.promise_window_s, f.consent_text, z.name AS zone,
+			CASE WHEN x.fingerprint IS NULL THEN '' ELSE decode(x.fingerprint, 'hex') END AS print,
+			CASE WHEN x.asked <> 'asap' AND x.instant IS NULL THEN wall_time(local_time(x.asked), z.name) END AS wall,
 			CASE WHEN x.instant ~ '^[0-9]{1,14}$' THEN from_ms(x.instant::bigint)
-				WHEN x.instant IS NULL AND coalesce(x.asked, 'asap') = 'asap' THEN p_now
-				ELSE x.wall_at END AS promise_at
+				WHEN x.instant IS NULL AND coalesce(x.asked, 'asap') = 'asap' THEN p_now END AS instant_at,
+			coalesce(b.callback_id, i.callback_id) AS known_id, b.callback_id IS NULL AS by_key, i.fingerprint AS known_print,
+			o.open
 		  FROM x
-	), k AS MATERIALIZED (
-		SELECT t.*, c.class_id, coalesce(e.seq, ie.seq, ic.seq) AS known_seq, e.seq IS NULL AS by_key,
-			coalesce(e.body -> 'callback', ie.body -> 'callback', ic.image) AS known,
-			CASE WHEN e.seq IS NOT NULL THEN NULL
-				WHEN ie.seq IS NOT NULL OR ic.seq IS NOT NULL THEN
-					CASE WHEN i.fingerprint <> t.print THEN 'key_reused' END
+		  LEFT JOIN f ON f.form_id = x.form
+		  LEFT JOIN z ON z.name = coalesce(x.time_zone, f.time_zone)
+		  LEFT JOIN LATERAL (SELECT * FROM callback WHERE tenant_id = p_tenant AND callback_id = x.id LIMIT 1) b ON true
+		  LEFT JOIN LATERAL (SELECT * FROM idempotency_key
+			WHERE tenant_id = p_tenant AND form_id = x.form AND key = x.key LIMIT 1) i ON true
+		  LEFT JOIN LATERAL (
+			SELECT true AS open FROM contact p CROSS JOIN LATERAL (
+				SELECT * FROM callback WHERE tenant_id = p_tenant AND callback_id = p.callback_id LIMIT 1) c
+			 WHERE p.tenant_id = p_tenant AND p.phone = x.phone AND c.ended_at IS NULL LIMIT 1) o ON true
+	), k AS (
+		SELECT t.*, coalesce((t.wall).at, t.instant_at) AS promise_at, known.body AS known, known.seq AS known_seq,
+			CASE WHEN known.seq IS NOT NULL THEN CASE WHEN t.by_key AND t.known_print <> t.print THEN 'key_reused' END
 				WHEN t.form_id IS NULL THEN 'unknown_form'
-				WHEN t.zone IS NULL OR t.promise_at IS NULL OR octet_length(t.key) > 255
-					OR t.promise_at < p_now - interval '60 s' OR t.promise_at > p_now + seconds(t.horizon_s)
+				WHEN t.zone IS NULL OR coalesce((t.wall).at, t.instant_at) IS NULL OR octet_length(t.key) > 255
+					OR coalesce((t.wall).at, t.instant_at) < p_now - interval '60 s'
+					OR coalesce((t.wall).at, t.instant_at) > p_now + seconds(t.horizon_s)
 				THEN 'invalid' END AS refusal
 		  FROM t
-		  LEFT JOIN LATERAL (SELECT * FROM requirement_class
-			WHERE tenant_id = p_tenant AND queue_id = t.queue_id AND skills = t.skills LIMIT 1) c ON true
-		  LEFT JOIN LATERAL (SELECT * FROM event WHERE tenant_id = p_tenant AND command_id = t.id LIMIT 1) e ON true
-		  LEFT JOIN LATERAL (SELECT * FROM idempotency_key
-			WHERE tenant_id = p_tenant AND form_id = t.form AND key = t.key LIMIT 1) i ON true
-		  LEFT JOIN LATERAL (SELECT * FROM event WHERE tenant_id = p_tenant AND command_id = i.callback_id LIMIT 1) ie ON true
-		  LEFT JOIN LATERAL (SELECT b.seq, image_callback(b, b.seq) AS image FROM callback b
-			WHERE b.tenant_id = p_tenant AND b.callback_id = i.callback_id AND ie.seq IS NULL LIMIT 1) ic ON true
+		  LEFT JOIN LATERAL (SELECT * FROM intake_known(p_tenant, t.known_id)) known ON true
 	)
 	SELECT ROW (k.n - 1, k.refusal,
 		CASE WHEN k.refusal = 'invalid' THEN
 			intake_errors(p_now, k.zone, k.time_zone, coalesce(k.instant, k.asked), k.promise_at, k.horizon_s, k.key) END,
-		CASE WHEN k.refusal IS NULL THEN k.known - 'linked_to' END, k.known_seq, NULL, k.known IS NOT NULL AND k.by_key,
-		k.how, k.id, k.form_id, k.queue_id, k.skills, k.class_id, k.priority, k.promise_at,
-		coalesce(k.local_at, k.promise_at AT TIME ZONE k.zone), k.zone,
+		CASE WHEN k.refusal IS NULL THEN k.known END, k.known_seq, NULL, k.known IS NOT NULL AND k.by_key,
+		coalesce((k.wall).note, 'as_asked'), k.id, k.form_id, k.queue_id, k.skills, k.class_id, k.rank, k.promise_at,
+		coalesce((k.wall).local_at, k.promise_at AT TIME ZONE k.zone), k.zone,
 		CASE WHEN k.promise_window_s > 0 THEN k.promise_at + seconds(k.promise_window_s) END,
-		k.duplicates = 'link', k.phone, k.name, k.email, k.subject, k.language, k.notes,
+		k.links, k.links AND k.open, NULL,
+		k.phone, k.name, k.email, k.subject, k.language, k.notes,
 		CASE WHEN jsonb_typeof(k.case_information) = 'object' THEN k.case_information ELSE '{}' END,
 		k.consent = 'true', CASE WHEN k.consent = 'true' THEN k.consent_text END, k.address, k.key, k.print)::intake
 	  FROM k ORDER BY k.n);
+END
+$$;
+
+-- intake_known: how the request was answered that became this callback: its first event; as it stands now, when
+-- retention has deleted that. No row: the callback itself is gone, too.
+-- Reads callback, event.
+CREATE FUNCTION intake_known(p_tenant int, p_callback uuid) RETURNS TABLE (seq bigint, body text)
+LANGUAGE plpgsql STABLE STRICT
+AS $$
+BEGIN
+	RETURN QUERY SELECT e.seq, e.body
+		FROM (SELECT * FROM event v WHERE v.tenant_id = p_tenant AND v.callback_id = p_callback ORDER BY v.seq LIMIT 1) e
+		WHERE e.kind = 'callback.scheduled';
+	IF NOT FOUND THEN
+		RETURN QUERY SELECT c.seq, '{"callback":' || image_callback(c, c.seq) || '}'
+			FROM callback c WHERE c.tenant_id = p_tenant AND c.callback_id = p_callback;
+	END IF;
 END
 $$;
 
@@ -148,5 +183,25 @@ BEGIN
 		END IF;
 	END LOOP;
 	RETURN p_rows;
+END
+$$;
+
+-- intake_answer: the answers of those elements that did not become a callback, see submit().
+CREATE FUNCTION intake_answer(p_tenant int, p_rows intake[]) RETURNS SETOF log_row
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+	RETURN QUERY
+	SELECT 'answer', r.ord, CASE WHEN r.refusal IS NULL THEN k.seq END, NULL::bigint, r.refusal, NULL::int,
+		CASE WHEN r.refusal IS NOT NULL THEN CASE WHEN r.errors IS NULL THEN '{}' ELSE jsonb_build_object('errors', r.errors)::text END
+			WHEN r.repeated THEN '{"repeated":true,' || substr(k.body, 2)
+			ELSE k.body END
+	  FROM unnest(p_rows) r
+	  LEFT JOIN LATERAL (
+		SELECT r.known_seq AS seq, r.known AS body WHERE r.known IS NOT NULL
+		 UNION ALL
+		SELECT * FROM intake_known(p_tenant, p_rows[r.same_as + 1].callback_id) WHERE r.same_as IS NOT NULL) k ON r.refusal IS NULL
+	 WHERE NOT intake_taken(r)
+	 ORDER BY r.ord;
 END
 $$;

@@ -16,8 +16,7 @@ AS $$
 BEGIN
 	RETURN ARRAY(
 	WITH r AS MATERIALIZED (
-		SELECT u.phone, u.callback_id, u.promise_at, u.links, u.ord
-		  FROM unnest(p_rows) u WHERE u.refusal IS NULL AND u.known IS NULL AND u.same_as IS NULL
+		SELECT u.phone, u.callback_id, u.promise_at, u.links, u.ord FROM unnest(p_rows) u WHERE intake_taken(u)
 	), old AS MATERIALIZED (
 		SELECT p.phone, l.*
 		  FROM (SELECT DISTINCT r.phone FROM r WHERE r.links) p
@@ -42,16 +41,32 @@ BEGIN
 END
 $$;
 
--- intake_move: the open callbacks that get another leader, and their followers, as they are after it; numbered
--- from p_head + 1.
+-- intake_lead: the same batch, each follower with its leader.
+CREATE FUNCTION intake_lead(p_rows intake[], p_links intake_link[]) RETURNS intake[]
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+DECLARE
+	r record;
+BEGIN
+	FOR r IN
+		SELECT u.ord + 1 AS place, l.leader_id FROM unnest(p_links) l JOIN unnest(p_rows) u ON u.callback_id = l.callback_id
+		 WHERE NOT l.old AND intake_taken(u)
+	LOOP
+		p_rows[r.place].leader_id := r.leader_id;
+	END LOOP;
+	RETURN p_rows;
+END
+$$;
+
+-- intake_move: the open callbacks that get another leader, and their followers: as they are after it.
 -- Reads callback. Needs tenant_lock().
-CREATE FUNCTION intake_move(p_tenant int, p_head bigint, p_links intake_link[]) RETURNS callback[]
+CREATE FUNCTION intake_move(p_tenant int, p_links intake_link[]) RETURNS change[]
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
 	r record;
 	c callback;
-	v_moved callback[] := '{}';
+	v_changes change[] := '{}';
 BEGIN
 	FOR r IN
 		SELECT m.cb, l.leader_id
@@ -65,9 +80,8 @@ BEGIN
 	LOOP
 		c := r.cb;
 		c.linked_to := r.leader_id;
-		c.seq := p_head + cardinality(v_moved) + 1;
-		v_moved := v_moved || c;
+		v_changes := v_changes || change_of(0, NULL, 'callback.linked', NULL, c);
 	END LOOP;
-	RETURN v_moved;
+	RETURN v_changes;
 END
 $$;

@@ -46,11 +46,11 @@ CREATE FUNCTION load_callback(p_tenant int, p_id uuid) RETURNS text
 LANGUAGE sql STABLE
 SET enable_seqscan = off
 AS $$
-	SELECT jsonb_build_object('callback', image_callback(c, c.seq),
+	SELECT jsonb_build_object('callback', image_callback(c, c.seq)::jsonb,
 		'detail', (SELECT d.detail::jsonb FROM load_details(p_tenant, json_build_array(p_id)) d),
-		'offers', (SELECT coalesce(jsonb_agg(image_offer(o, o.seq) ORDER BY o.created_at, o.seq), '[]')
+		'offers', (SELECT coalesce(jsonb_agg(image_offer(o, o.seq)::jsonb ORDER BY o.created_at, o.seq), '[]')
 			  FROM offer o WHERE o.tenant_id = p_tenant AND o.callback_id = p_id),
-		'attempts', (SELECT coalesce(jsonb_agg(image_attempt(a, a.seq) ORDER BY a.number), '[]')
+		'attempts', (SELECT coalesce(jsonb_agg(image_attempt(a, a.seq)::jsonb ORDER BY a.number), '[]')
 			  FROM attempt a WHERE a.tenant_id = p_tenant AND a.callback_id = p_id),
 		'linked', (SELECT coalesce(jsonb_agg(f.callback_id ORDER BY f.created_at, f.callback_id), '[]')
 			  FROM callback f WHERE f.tenant_id = p_tenant AND f.linked_to = p_id))::text
@@ -63,43 +63,35 @@ $$;
 -- it in hand now. Those in somebody's hands are few and come from their own index, the others from the youngest on.
 CREATE FUNCTION load_callbacks(p_tenant int, p_now bigint, p_filter json) RETURNS text
 LANGUAGE plpgsql STABLE
-SET enable_seqscan = off SET jit = off
+SET enable_seqscan = off SET enable_sort = off SET jit = off
 AS $$
 DECLARE
 	v_state text := p_filter ->> 'state';
 	v_queue int := p_filter ->> 'queue';
 	v_agent int := p_filter ->> 'agent';
 	v_limit int := least(greatest(coalesce((p_filter ->> 'limit')::int, 100), 1), 500);
-	v_after callback;
+	v_after uuid := coalesce(p_filter ->> 'after', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
 	v_rows callback[];
 BEGIN
-	IF p_filter ->> 'after' IS NOT NULL THEN
-		SELECT * INTO v_after FROM callback c WHERE c.tenant_id = p_tenant AND c.callback_id = (p_filter ->> 'after')::uuid;
-		IF NOT FOUND THEN
-			RETURN '[]';
-		END IF;
-	END IF;
 	IF v_agent IS NOT NULL OR v_state IN ('offered', 'ready_to_call', 'establishing', 'connected', 'on_hold') THEN
 		v_rows := ARRAY(
 			SELECT c FROM callback c
 			 WHERE c.tenant_id = p_tenant AND c.state IN ('offered', 'ready_to_call', 'establishing', 'connected', 'on_hold')
 			   AND (v_state IS NULL OR c.state = v_state) AND (v_queue IS NULL OR c.queue_id = v_queue)
-			   AND (v_agent IS NULL OR c.agent_id = v_agent)
-			   AND (v_after.callback_id IS NULL OR (c.created_at, c.callback_id) < (v_after.created_at, v_after.callback_id))
-			 ORDER BY c.created_at DESC, c.callback_id DESC LIMIT v_limit);
+			   AND (v_agent IS NULL OR c.agent_id = v_agent) AND c.callback_id < v_after
+			 ORDER BY c.callback_id DESC LIMIT v_limit);
 	ELSE
 		v_rows := ARRAY(
 			SELECT c FROM callback c
-			 WHERE c.tenant_id = p_tenant AND c.created_at <= coalesce(v_after.created_at, 'infinity')
-			   AND (v_after.callback_id IS NULL OR (c.created_at, c.callback_id) < (v_after.created_at, v_after.callback_id))
+			 WHERE c.tenant_id = p_tenant AND c.callback_id < v_after
 			   AND (v_queue IS NULL OR c.queue_id = v_queue)
 			   AND CASE v_state
 				WHEN 'queued' THEN c.state = 'scheduled' AND c.due_at <= from_ms(p_now)
 				WHEN 'scheduled' THEN c.state = 'scheduled' AND c.due_at > from_ms(p_now)
 				ELSE v_state IS NULL OR c.state = v_state END
-			 ORDER BY c.created_at DESC, c.callback_id DESC LIMIT v_limit);
+			 ORDER BY c.callback_id DESC LIMIT v_limit);
 	END IF;
-	RETURN (SELECT coalesce(jsonb_agg(image_callback(u.c, (u.c).seq) ORDER BY u.place), '[]')::text
+	RETURN (SELECT '[' || coalesce(string_agg(image_callback(u.c, (u.c).seq), ',' ORDER BY u.place), '') || ']'
 		  FROM (SELECT v_rows[n] AS c, n AS place FROM generate_series(1, cardinality(v_rows)) n) u);
 END
 $$;

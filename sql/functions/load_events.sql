@@ -9,7 +9,7 @@ BEGIN
 	RETURN QUERY SELECT 'reset', NULL::int, t.floor_seq, NULL::bigint, NULL::text, NULL::int, NULL::text
 		FROM tenant t WHERE t.tenant_id = p_tenant AND p_after < t.floor_seq;
 	IF NOT FOUND THEN
-		RETURN QUERY SELECT 'event', NULL::int, e.seq, ms(e.at), e.kind, e.agent_id, e.body::text
+		RETURN QUERY SELECT 'event', NULL::int, e.seq, ms(e.at), e.kind, e.agent_id, e.body
 			FROM event e WHERE e.tenant_id = p_tenant AND e.seq > p_after ORDER BY e.seq LIMIT p_limit;
 	END IF;
 END

@@ -18,19 +18,19 @@ BEGIN
 		WHERE d.tenant_id = p_tenant ORDER BY d.disposition_id;
 	RETURN QUERY SELECT 'form', image_form(f)::text FROM form f WHERE f.tenant_id = p_tenant ORDER BY f.form_id;
 	RETURN QUERY SELECT 'agent', image_agent(a)::text FROM agent a WHERE a.tenant_id = p_tenant ORDER BY a.agent_id;
-	RETURN QUERY SELECT 'status', image_status(s, s.seq)::text FROM agent_status s WHERE s.tenant_id = p_tenant ORDER BY s.agent_id;
+	RETURN QUERY SELECT 'status', image_status(s, s.seq) FROM agent_status s WHERE s.tenant_id = p_tenant ORDER BY s.agent_id;
 	RETURN QUERY SELECT 'session', image_session(s)::text FROM session s WHERE s.tenant_id = p_tenant;
 	RETURN QUERY SELECT 'class', image_class(k)::text FROM requirement_class k WHERE k.tenant_id = p_tenant ORDER BY k.class_id;
 	RETURN QUERY SELECT 'secret', jsonb_build_object('id', s.secret_id, 'purpose', s.purpose, 'value', encode(s.value, 'hex'),
 			'newest', s.secret_id = max(s.secret_id) OVER (PARTITION BY s.purpose))::text
 		FROM secret s WHERE s.tenant_id = p_tenant ORDER BY s.secret_id;
 
-	RETURN QUERY SELECT 'callback', image_callback(c, c.seq)::text FROM callback c
+	RETURN QUERY SELECT 'callback', image_callback(c, c.seq) FROM callback c
 		WHERE c.tenant_id = p_tenant AND c.state IN ('offered', 'ready_to_call', 'establishing', 'connected', 'on_hold');
-	RETURN QUERY SELECT 'offer', image_offer(o, o.seq)::text FROM offer o
+	RETURN QUERY SELECT 'offer', image_offer(o, o.seq) FROM offer o
 		WHERE o.tenant_id = p_tenant AND o.state = 'pending' ORDER BY o.seq;
 	RETURN QUERY SELECT 'attempt', a.image FROM callback c CROSS JOIN LATERAL (
-			SELECT image_attempt(t, t.seq)::text AS image FROM attempt t
+			SELECT image_attempt(t, t.seq) AS image FROM attempt t
 			 WHERE t.tenant_id = p_tenant AND t.attempt_id = c.attempt_id LIMIT 1) a
 		WHERE c.tenant_id = p_tenant AND c.state IN ('offered', 'ready_to_call', 'establishing', 'connected', 'on_hold');
 

@@ -49,7 +49,7 @@ BEGIN
 		 WHERE c.tenant_id = p_tenant AND c.class_id = p_class AND c.state = 'scheduled' AND c.linked_to IS NULL
 		   AND c.due_at < c.promise_at AND c.due_at <= p_now AND c.promise_at > p_now
 	)
-	SELECT 'callback', image_callback(f.c, (f.c).seq)::text
+	SELECT 'callback', image_callback(f.c, (f.c).seq)
 	  FROM (SELECT w.c FROM w ORDER BY (w.c).priority DESC, (w.c).promise_at, (w.c).callback_id LIMIT p_limit) f;
 	GET DIAGNOSTICS v_rows = ROW_COUNT;
 	RETURN QUERY SELECT 'due_window', jsonb_build_object('class', p_class, 'complete', v_rows < p_limit)::text;
@@ -71,7 +71,7 @@ BEGIN
 		   AND (c.due_at, c.callback_id) > (p_after, p_after_id)
 		 ORDER BY c.due_at, c.callback_id LIMIT p_limit);
 	v_last := v_rows[cardinality(v_rows)];
-	RETURN QUERY SELECT 'callback', image_callback(c, c.seq)::text FROM unnest(v_rows) c;
+	RETURN QUERY SELECT 'callback', image_callback(c, c.seq) FROM unnest(v_rows) c;
 	RETURN QUERY SELECT 'future_window', jsonb_build_object('complete', cardinality(v_rows) < p_limit,
 		'last_at', ms(coalesce(v_last.due_at, p_after)), 'last_id', coalesce(v_last.callback_id, p_after_id))::text;
 END

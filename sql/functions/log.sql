@@ -32,35 +32,39 @@ END
 $$;
 
 -- append: writes what was decided: the rows, and one event per change, numbered from p_head + 1.
--- Returns the events (what = 'event', ord = of the command). Refusals are passed over. The only writer of
--- callback (but for submit's inserts), offer, attempt, agent_status and event. Needs tenant_lock().
--- Raises CB002 when two commands of the run touch the same row.
+-- Returns the events (what = 'event'); ord is on the first of each command, whose answer it is. Refusals are passed
+-- over. The only writer of callback (but for submit's inserts), offer, attempt, agent_status and event. Needs
+-- tenant_lock(). Raises CB002 when two commands of the run touch the same row.
 CREATE FUNCTION append(p_tenant int, p_now timestamptz, p_head bigint, p_changes change[]) RETURNS SETOF log_row
 LANGUAGE plpgsql VOLATILE
+SET enable_hashjoin = off
 AS $$
 DECLARE
-	v_ords int[];
+	v_at bigint := ms(p_now);
 BEGIN
-	IF EXISTS (
-		SELECT FROM unnest(p_changes) n WHERE n.refusal IS NULL AND (n.cb).callback_id IS NOT NULL
-		 GROUP BY (n.cb).callback_id HAVING min(n.ord) <> max(n.ord))
-	OR EXISTS (
-		SELECT FROM unnest(p_changes) n WHERE n.refusal IS NULL AND (n.st).agent_id IS NOT NULL
-		 GROUP BY (n.st).agent_id HAVING min(n.ord) <> max(n.ord))
+	IF cardinality(p_changes) > 1 AND EXISTS (
+		SELECT FROM (
+			SELECT (n.cb).callback_id, (n.st).agent_id, n.ord FROM unnest(p_changes) n WHERE n.refusal IS NULL OFFSET 0) k
+		 GROUP BY GROUPING SETS ((k.callback_id), (k.agent_id))
+		HAVING min(k.ord) <> max(k.ord) AND (k.callback_id IS NOT NULL OR k.agent_id IS NOT NULL))
 	THEN
 		RAISE EXCEPTION 'two commands of one run touch the same row' USING ERRCODE = 'CB002';
 	END IF;
 
-	-- by place, and not by joining the events to the changes again: without hash and merge joins that is a loop in a loop
-	v_ords := ARRAY(SELECT n.ord FROM unnest(p_changes) WITH ORDINALITY
-		AS n(ord, command_id, refusal, answer, kind, agent_id, extra, cb, ofr, att, st, place) WHERE n.refusal IS NULL ORDER BY n.place);
 	RETURN QUERY
 	WITH n AS MATERIALIZED (
-		SELECT u.ord, u.command_id, u.kind, u.agent_id, u.extra, u.cb, u.ofr, u.att, u.st,
-			p_head + row_number() OVER (ORDER BY u.place) AS seq
-		  FROM unnest(p_changes) WITH ORDINALITY
-			AS u(ord, command_id, refusal, answer, kind, agent_id, extra, cb, ofr, att, st, place)
-		 WHERE u.refusal IS NULL
+		-- unnest() gives them in order, and a window without an order of its own takes them as they come
+		SELECT u.ord, u.command_id, u.kind, u.agent_id, u.extra, u.cb, u.ofr, u.att, u.st, p_head + row_number() OVER () AS seq
+		  FROM unnest(p_changes) u WHERE u.refusal IS NULL
+	), e AS MATERIALIZED (
+		SELECT n.seq, n.ord, n.kind, n.command_id, n.agent_id,
+			coalesce((n.cb).callback_id, (n.ofr).callback_id, (n.att).callback_id) AS callback_id,
+			concat('{', concat_ws(',', nullif(substr(n.extra::text, 2, length(n.extra::text) - 2), ''),
+				CASE WHEN (n.cb).callback_id IS NOT NULL THEN '"callback":' || image_callback(n.cb, n.seq) END,
+				CASE WHEN (n.ofr).offer_id IS NOT NULL THEN '"offer":' || image_offer(n.ofr, n.seq) END,
+				CASE WHEN (n.att).attempt_id IS NOT NULL THEN '"attempt":' || image_attempt(n.att, n.seq) END,
+				CASE WHEN (n.st).agent_id IS NOT NULL THEN '"status":' || image_status(n.st, n.seq) END), '}') AS body
+		  FROM n
 	), cb AS (
 		UPDATE callback c
 		   SET seq = x.seq, state = (x.cb).state, reason = (x.cb).reason, queue_id = (x.cb).queue_id, class_id = (x.cb).class_id,
@@ -96,18 +100,8 @@ BEGIN
 		 WHERE s.tenant_id = p_tenant AND s.agent_id = (x.st).agent_id
 	), ev AS (
 		INSERT INTO event (tenant_id, seq, at, kind, command_id, callback_id, agent_id, body)
-		SELECT p_tenant, n.seq, p_now, n.kind, n.command_id,
-			coalesce((n.cb).callback_id, (n.ofr).callback_id, (n.att).callback_id), n.agent_id,
-			coalesce(n.extra, '{}')
-			|| CASE WHEN (n.cb).callback_id IS NULL THEN '{}' ELSE jsonb_build_object('callback', image_callback(n.cb, n.seq)) END
-			|| CASE WHEN (n.ofr).offer_id IS NULL THEN '{}' ELSE jsonb_build_object('offer', image_offer(n.ofr, n.seq)) END
-			|| CASE WHEN (n.att).attempt_id IS NULL THEN '{}' ELSE jsonb_build_object('attempt', image_attempt(n.att, n.seq)) END
-			|| CASE WHEN (n.st).agent_id IS NULL THEN '{}' ELSE jsonb_build_object('status', image_status(n.st, n.seq)) END
-		  FROM n
-		RETURNING seq, kind, agent_id, body
+		SELECT p_tenant, e.seq, p_now, e.kind, e.command_id, e.callback_id, e.agent_id, e.body FROM e
 	)
-	SELECT 'event', v_ords[ev.seq - p_head], ev.seq, ms(p_now), ev.kind, ev.agent_id, ev.body::text
-	  FROM ev
-	 ORDER BY ev.seq;
+	SELECT 'event', CASE WHEN e.command_id IS NOT NULL THEN e.ord END, e.seq, v_at, e.kind, e.agent_id, e.body FROM e;
 END
 $$;

@@ -39,10 +39,11 @@ CREATE TYPE change AS (
 	st		agent_status
 );
 
--- log_row: what submit() and execute() return: events first, in order, then one answer per element.
+-- log_row: what submit() and execute() return: events first, in order, then answers. Each element of the batch has one
+-- row with its place: the event that is its answer, or an answer.
 CREATE TYPE log_row AS (
 	what		text,		-- 'event' | 'answer'
-	ord		int,		-- answer: the element's place
+	ord		int,		-- the place of the element whose answer it is, NULL: of none
 	seq		bigint,		-- event: its number; answer: of the event it caused
 	at		bigint,		-- event: ms
 	kind		text,		-- event: its kind; answer: the refusal, NULL accepted

@@ -96,7 +96,8 @@ def commands(db, rnd, tenant):
 def send(db, function, tenant, now_ms, batch):
     """[(ord, seq, refusal)]; a batch that fails is bisected."""
     try:
-        rows = db.execute(f"SELECT ord, seq, kind FROM {function}(%s, %s, %s::json) WHERE what = 'answer' ORDER BY ord",
+        rows = db.execute(f"SELECT ord, seq, CASE what WHEN 'answer' THEN kind END FROM {function}(%s, %s, %s::jsonb)"
+                          " WHERE ord IS NOT NULL ORDER BY ord",
                           (tenant, now_ms, json.dumps(batch))).fetchall()
         assert [r[0] for r in rows] == list(range(len(batch))), f"{len(batch)} commands, answers {rows}"
         return rows
@@ -176,13 +177,15 @@ def main():
         for w in workers:
             w.join()
         one = lambda sql: db.execute(sql, {"t": tenant}).fetchone()[0]
-        events = db.execute("SELECT seq, kind, body FROM event WHERE tenant_id = %s ORDER BY seq", (tenant,)).fetchall()
-        by_command = dict(db.execute("SELECT command_id::text, seq FROM event WHERE tenant_id = %s AND command_id IS NOT NULL", (tenant,)).fetchall())
+        events = db.execute("SELECT seq, kind, body::jsonb FROM event WHERE tenant_id = %s ORDER BY seq", (tenant,)).fetchall()
+        # a request's id is its callback's
+        by_command = dict(db.execute("SELECT CASE kind WHEN 'callback.scheduled' THEN callback_id ELSE command_id END::text, seq FROM event"
+                                     " WHERE tenant_id = %s AND (command_id IS NOT NULL OR kind = 'callback.scheduled')", (tenant,)).fetchall())
         done = [d for t in told for d in t[0]]
         kinds = {k for _, k, _ in events}
         rows = "".join(f"""
             UNION ALL SELECT count(*) FROM {table} x LEFT JOIN event e ON e.tenant_id = x.tenant_id AND e.seq = x.seq
-             WHERE x.tenant_id = %(t)s AND x.seq > 0 AND e.body -> '{name}' IS DISTINCT FROM {image}(x, x.seq)"""
+             WHERE x.tenant_id = %(t)s AND x.seq > 0 AND e.body::jsonb -> '{name}' IS DISTINCT FROM {image}(x, x.seq)::jsonb"""
             for table, name, image in (("callback", "callback", "image_callback"), ("offer", "offer", "image_offer"),
                                        ("attempt", "attempt", "image_attempt"), ("agent_status", "status", "image_status")))
         checks = [

@@ -167,7 +167,7 @@ AS $$
 DECLARE
 	v_ids uuid[];
 BEGIN
-	EXECUTE 'SELECT coalesce(array_agg(callback_id ORDER BY created_at DESC, callback_id DESC), ''{}'') FROM callback WHERE tenant_id = pg_temp.tenant() AND ' || p_where
+	EXECUTE 'SELECT coalesce(array_agg(callback_id ORDER BY callback_id DESC), ''{}'') FROM callback WHERE tenant_id = pg_temp.tenant() AND ' || p_where
 		INTO v_ids;
 	RETURN v_ids;
 END

@@ -80,7 +80,7 @@ def test_a_cursor_that_another_node_gave_is_waited_for(empty):
     sue = empty.person("sue", a, stream=False)
     epoch, seq = sue.state()["event"].split(".")
     # what another node writes, before its notice is here
-    empty.rows("""SELECT * FROM execute(1, (extract(epoch FROM %s::timestamptz) * 1000)::bigint, json_build_array(json_build_object(
+    empty.rows("""SELECT * FROM execute(1, (extract(epoch FROM %s::timestamptz) * 1000)::bigint, jsonb_build_array(jsonb_build_object(
         'id', gen_random_uuid(), 'kind', 'not_ready', 'role', 'router', 'agent', 1, 'args', '{"reason": "x"}'::json),
         json_build_object('id', gen_random_uuid(), 'kind', 'sign_in_failed', 'role', 'router', 'agent', 2)))""", empty.clock)
     head = empty.rows("SELECT max(seq) FROM event")[0][0]
