@@ -19,9 +19,10 @@ BEGIN
 			EXISTS (SELECT FROM offer p WHERE p.tenant_id = p_tenant AND p.callback_id = ofr.callback_id
 				   AND p.ended_at IS NULL AND p.offer_id <> ofr.offer_id) AS others
 		  FROM unnest(p_ords, p_agents) g(ord, agent_id)
-		  JOIN offer ofr ON ofr.tenant_id = p_tenant AND ofr.agent_id = g.agent_id AND ofr.state = 'pending'
-		  JOIN callback cb ON cb.tenant_id = p_tenant AND cb.callback_id = ofr.callback_id
-		  JOIN queue qu ON qu.tenant_id = p_tenant AND qu.queue_id = cb.queue_id
+		 CROSS JOIN LATERAL (SELECT p AS ofr, p.callback_id, p.offer_id FROM offer p
+			WHERE p.tenant_id = p_tenant AND p.agent_id = g.agent_id AND p.state = 'pending' OFFSET 0) ofr
+		 CROSS JOIN LATERAL callback_row(p_tenant, ofr.callback_id) cb
+		 CROSS JOIN LATERAL queue_row(p_tenant, cb.queue_id) qu
 		 WHERE EXISTS (SELECT FROM transition w WHERE w.command = p_kind AND w.from_state = cb.state)
 		 ORDER BY g.ord
 	LOOP
@@ -38,7 +39,8 @@ BEGIN
 	FOR r IN
 		SELECT g.ord, g.agent_id, cb
 		  FROM unnest(p_ords, p_agents) g(ord, agent_id)
-		  JOIN callback cb ON cb.tenant_id = p_tenant AND cb.agent_id = g.agent_id
+		 CROSS JOIN LATERAL (SELECT h AS cb, h.state, h.callback_id FROM callback h
+			WHERE h.tenant_id = p_tenant AND h.agent_id = g.agent_id OFFSET 0) cb
 		 WHERE EXISTS (SELECT FROM transition w WHERE w.command = p_kind AND w.from_state = cb.state)
 		 ORDER BY g.ord, cb.callback_id
 	LOOP

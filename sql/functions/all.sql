@@ -4,7 +4,7 @@
 \ir image.sql
 \ir change.sql
 \ir log.sql
-\ir plan_keep.sql
+\ir row.sql
 \ir may_touch.sql
 \ir offer_end.sql
 \ir callback_return.sql

@@ -21,7 +21,7 @@ BEGIN
 				   AND e.expires_at > p_now) AS signed_in
 		  FROM unnest(p_run) m
 		  JOIN tenant te ON te.tenant_id = p_tenant
-		  LEFT JOIN agent_status st ON st.tenant_id = p_tenant AND st.agent_id = m.agent_id
+		  LEFT JOIN LATERAL status_row(p_tenant, m.agent_id) st ON true
 		 ORDER BY m.ord
 	LOOP
 		s := r.st;

@@ -24,10 +24,10 @@ BEGIN
 			ARRAY(SELECT p FROM offer p WHERE p.tenant_id = p_tenant AND p.callback_id = ofr.callback_id
 				 AND p.ended_at IS NULL AND p.offer_id <> ofr.offer_id ORDER BY p.seq) AS others
 		  FROM unnest(p_run) m
-		  LEFT JOIN offer ofr ON ofr.tenant_id = p_tenant AND ofr.offer_id = m.offer_id
-		  LEFT JOIN callback cb ON cb.tenant_id = p_tenant AND cb.callback_id = ofr.callback_id
-		  LEFT JOIN queue qu ON qu.tenant_id = p_tenant AND qu.queue_id = cb.queue_id
-		  LEFT JOIN agent_status st ON st.tenant_id = p_tenant AND st.agent_id = ofr.agent_id
+		  LEFT JOIN LATERAL offer_row(p_tenant, m.offer_id) ofr ON true
+		  LEFT JOIN LATERAL callback_row(p_tenant, ofr.callback_id) cb ON true
+		  LEFT JOIN LATERAL queue_row(p_tenant, cb.queue_id) qu ON true
+		  LEFT JOIN LATERAL status_row(p_tenant, ofr.agent_id) st ON true
 		 ORDER BY m.ord
 	LOOP
 		c := r.cb; o := r.ofr; s := r.st; q := r.qu;

@@ -22,10 +22,9 @@ BEGIN
 			-- not callback.attempts, which leaves some out: a number is used once
 			(SELECT max(p.number) FROM attempt p WHERE p.tenant_id = p_tenant AND p.callback_id = cb.callback_id) AS dialled
 		  FROM unnest(p_run) m
-		  LEFT JOIN attempt att ON att.tenant_id = p_tenant AND att.attempt_id = m.attempt_id
-		  LEFT JOIN callback cb ON cb.tenant_id = p_tenant
-			AND cb.callback_id = CASE m.kind WHEN 'call' THEN m.callback_id ELSE att.callback_id END
-		  LEFT JOIN queue qu ON qu.tenant_id = p_tenant AND qu.queue_id = cb.queue_id
+		  LEFT JOIN LATERAL attempt_row(p_tenant, m.attempt_id) att ON true
+		  LEFT JOIN LATERAL callback_row(p_tenant, CASE m.kind WHEN 'call' THEN m.callback_id ELSE att.callback_id END) cb ON true
+		  LEFT JOIN LATERAL queue_row(p_tenant, cb.queue_id) qu ON true
 		 ORDER BY m.ord
 	LOOP
 		c := r.cb; a := r.att;

@@ -28,16 +28,18 @@ DECLARE
 	v_refusal text;
 BEGIN
 	FOR r IN
-		SELECT m.ord, m.id, m.kind, m.by_agent, m.role, m.version, m.args, cb, att, qu, st, di, retry_time(m.args, p_now) AS retry_at,
+		SELECT m.ord, m.id, m.kind, m.by_agent, m.role, m.version, m.args, cb, att, qu, st, di,
+			CASE WHEN m.kind = 'retry' THEN retry_time(m.args, p_now) END AS retry_at,
 			ARRAY(SELECT w.to_state FROM transition w WHERE w.command = m.kind AND w.from_state = cb.state) AS targets,
 			CASE WHEN m.kind = 'cancel' THEN ARRAY(SELECT p FROM offer p WHERE p.tenant_id = p_tenant
 				AND p.callback_id = cb.callback_id AND p.ended_at IS NULL ORDER BY p.seq) ELSE '{}' END AS offers
 		  FROM unnest(p_run) m
-		  LEFT JOIN callback cb ON cb.tenant_id = p_tenant AND cb.callback_id = m.callback_id
-		  LEFT JOIN attempt att ON att.tenant_id = p_tenant AND att.attempt_id = cb.attempt_id
-		  LEFT JOIN queue qu ON qu.tenant_id = p_tenant AND qu.queue_id = cb.queue_id
-		  LEFT JOIN agent_status st ON st.tenant_id = p_tenant AND st.agent_id = cb.agent_id
-		  LEFT JOIN disposition di ON di.tenant_id = p_tenant AND di.name = m.args ->> 'disposition' AND NOT di.removed
+		  LEFT JOIN LATERAL callback_row(p_tenant, m.callback_id) cb ON true
+		  LEFT JOIN LATERAL attempt_row(p_tenant, cb.attempt_id) att ON true
+		  LEFT JOIN LATERAL queue_row(p_tenant, cb.queue_id) qu ON true
+		  LEFT JOIN LATERAL status_row(p_tenant, cb.agent_id) st ON true
+		  LEFT JOIN LATERAL (SELECT i AS di FROM disposition i
+			WHERE i.tenant_id = p_tenant AND i.name = m.args ->> 'disposition' AND NOT i.removed LIMIT 1) di ON true
 		 ORDER BY m.ord
 	LOOP
 		c := r.cb; a := r.att; q := r.qu; s := r.st; d := r.di;

@@ -16,16 +16,17 @@ BEGIN
 	FOR r IN
 		SELECT m.ord, m.id, m.version, m.role, cb, q,
 			ARRAY(SELECT w.to_state FROM transition w WHERE w.command = m.kind AND w.from_state = cb.state) AS targets,
-			-- a subquery for each, not joins: whatever the planner believes, it can only look them up by their keys
 			(SELECT jsonb_agg(x.o ORDER BY x.place) FROM jsonb_array_elements(m.offer_to) WITH ORDINALITY x(o, place)
-			  WHERE (SELECT s.state = 'ready' AND s.connected AND NOT a.removed
-				    AND NOT EXISTS (SELECT FROM offer p WHERE p.tenant_id = p_tenant AND p.agent_id = s.agent_id AND p.state = 'pending')
-				    AND NOT EXISTS (SELECT FROM callback h WHERE h.tenant_id = p_tenant AND h.agent_id = s.agent_id)
-				   FROM agent_status s JOIN agent a ON a.tenant_id = p_tenant AND a.agent_id = s.agent_id
-				  WHERE s.tenant_id = p_tenant AND s.agent_id = (x.o ->> 'agent')::int)) AS takers
+			  WHERE (SELECT s.state = 'ready' AND s.connected
+				    AND NOT (SELECT a.removed FROM agent a WHERE a.tenant_id = p_tenant AND a.agent_id = s.agent_id LIMIT 1)
+				    -- not EXISTS: that may be answered by reading them all
+				    AND (SELECT true FROM offer p
+					  WHERE p.tenant_id = p_tenant AND p.agent_id = s.agent_id AND p.state = 'pending' LIMIT 1) IS NULL
+				    AND (SELECT true FROM callback h WHERE h.tenant_id = p_tenant AND h.agent_id = s.agent_id LIMIT 1) IS NULL
+				   FROM agent_status s WHERE s.tenant_id = p_tenant AND s.agent_id = (x.o ->> 'agent')::int LIMIT 1)) AS takers
 		  FROM unnest(p_run) m
-		  LEFT JOIN callback cb ON cb.tenant_id = p_tenant AND cb.callback_id = m.callback_id
-		  LEFT JOIN queue q ON q.tenant_id = p_tenant AND q.queue_id = cb.queue_id
+		  LEFT JOIN LATERAL callback_row(p_tenant, m.callback_id) cb ON true
+		  LEFT JOIN LATERAL queue_row(p_tenant, cb.queue_id) q ON true
 		 ORDER BY m.ord
 	LOOP
 		c := r.cb;

@@ -33,8 +33,8 @@ BEGIN
 			       ORDER BY e.opened_at, e.token_hash) AS sessions
 		  FROM unnest(p_run) m
 		  JOIN tenant te ON te.tenant_id = p_tenant
-		  LEFT JOIN agent ag ON ag.tenant_id = p_tenant AND ag.agent_id = m.agent_id
-		  LEFT JOIN agent_status st ON st.tenant_id = p_tenant AND st.agent_id = m.agent_id
+		  LEFT JOIN LATERAL agent_row(p_tenant, m.agent_id) ag ON true
+		  LEFT JOIN LATERAL status_row(p_tenant, m.agent_id) st ON true
 		 ORDER BY m.ord
 	LOOP
 		g := r.ag; s := r.st;
@@ -116,9 +116,13 @@ BEGIN
 	END LOOP;
 
 	INSERT INTO session SELECT e.* FROM unnest(v_opened) e;
-	DELETE FROM session d USING unnest(v_closed) e WHERE d.tenant_id = p_tenant AND d.token_hash = e.token_hash;
+	DELETE FROM session d USING unnest(v_closed) e CROSS JOIN LATERAL (
+		SELECT b.ctid FROM session b WHERE b.tenant_id = p_tenant AND b.token_hash = e.token_hash LIMIT 1) b
+	 WHERE d.ctid = b.ctid;
 	UPDATE agent d SET failures = e.failures, locked_until = e.locked_until
-	  FROM unnest(v_counted) e WHERE d.tenant_id = p_tenant AND d.agent_id = e.agent_id;
+	  FROM unnest(v_counted) e CROSS JOIN LATERAL (
+		SELECT b.ctid FROM agent b WHERE b.tenant_id = p_tenant AND b.agent_id = e.agent_id LIMIT 1) b
+	 WHERE d.ctid = b.ctid;
 	IF cardinality(v_gone) > 0 THEN
 		v_changes := v_changes || agent_release(p_tenant, p_now, 'sign_out', v_gone_ords, v_gone);
 	END IF;

@@ -16,7 +16,8 @@ BEGIN
 		  FROM (SELECT DISTINCT ON ((n.cb).callback_id) n.ord, n.cb FROM unnest(p_changes) n
 			 WHERE n.refusal IS NULL AND (n.cb).state IN ('completed', 'failed', 'cancelled', 'expired')
 			 ORDER BY (n.cb).callback_id) e
-		  JOIN callback f ON f.tenant_id = p_tenant AND f.linked_to = (e.cb).callback_id AND f.state = 'scheduled'
+		 CROSS JOIN LATERAL (SELECT b AS f, b.created_at, b.callback_id FROM callback b
+			WHERE b.tenant_id = p_tenant AND b.linked_to = (e.cb).callback_id AND b.state = 'scheduled' OFFSET 0) f
 		 ORDER BY e.ord, (e.cb).callback_id, f.created_at, f.callback_id
 	LOOP
 		c := r.f;

@@ -75,7 +75,9 @@ BEGIN
 			linked_to = (x.cb).linked_to, disposition = (x.cb).disposition, ended_at = (x.cb).ended_at
 		  FROM (SELECT DISTINCT ON ((n.cb).callback_id) n.seq, n.cb FROM n
 			 WHERE (n.cb).callback_id IS NOT NULL ORDER BY (n.cb).callback_id, n.seq DESC) x
-		 WHERE c.tenant_id = p_tenant AND c.callback_id = (x.cb).callback_id
+		 CROSS JOIN LATERAL (
+			SELECT b.ctid FROM callback b WHERE b.tenant_id = p_tenant AND b.callback_id = (x.cb).callback_id LIMIT 1) b
+		 WHERE c.ctid = b.ctid
 	), ofr AS (
 		INSERT INTO offer AS o
 		SELECT p_tenant, (n.ofr).offer_id, n.seq, (n.ofr).callback_id, (n.ofr).agent_id, (n.ofr).state,
@@ -97,7 +99,9 @@ BEGIN
 			missed = (x.st).missed, connected = (x.st).connected, node_id = (x.st).node_id, lost_at = (x.st).lost_at
 		  FROM (SELECT DISTINCT ON ((n.st).agent_id) n.seq, n.st FROM n
 			 WHERE (n.st).agent_id IS NOT NULL ORDER BY (n.st).agent_id, n.seq DESC) x
-		 WHERE s.tenant_id = p_tenant AND s.agent_id = (x.st).agent_id
+		 CROSS JOIN LATERAL (
+			SELECT b.ctid FROM agent_status b WHERE b.tenant_id = p_tenant AND b.agent_id = (x.st).agent_id LIMIT 1) b
+		 WHERE s.ctid = b.ctid
 	), ev AS (
 		INSERT INTO event (tenant_id, seq, at, kind, command_id, callback_id, agent_id, body)
 		SELECT p_tenant, e.seq, p_now, e.kind, e.command_id, e.callback_id, e.agent_id, e.body FROM e
