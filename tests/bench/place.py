@@ -99,7 +99,7 @@ class Place:
         given = {
             "server__log_level": "info", "limits__heartbeat_ms": 20000, "limits__wait_ms": 10000,
             "limits__connections": 20000, "limits__connections_per_address": 20000,
-            "database__lease_ms": 6000, "database__tail_ms": 1000,
+            "limits__idle_ms": 3600000, "database__lease_ms": 6000, "database__tail_ms": 1000,
         }
         given.update(settings)
         return world.server("a", **given)
