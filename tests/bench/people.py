@@ -102,7 +102,7 @@ def copy(world, numbers, source, count, first_ms, last_ms):
         'promise_local': 'n.due_at AT TIME ZONE k.promise_zone',
         'expires_at': 'n.due_at + (k.expires_at - k.promise_at)'}, 'k')}
       FROM fresh n CROSS JOIN callback k WHERE k.callback_id = '{source}' ORDER BY n.seq"""
-    world.rows("DO $do$ BEGIN " + sql + f"""; INSERT INTO event SELECT {columns(world, 'event', {
+    world.sql("DO $do$ BEGIN " + sql + f"""; INSERT INTO event SELECT {columns(world, 'event', {
         'seq': 'b.seq', 'command_id': 'b.callback_id', 'callback_id': 'b.callback_id',
         'body': "jsonb_build_object('callback', image_callback(b, b.seq))"}, 'e')}
       FROM callback b CROSS JOIN event e
