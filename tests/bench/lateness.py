@@ -23,13 +23,9 @@ class Waiting:
         self.server = bench.place.server(self.world)
         tokens = people.staff(bench, self.world, self.server, self.agents)
         # Nobody does anything to the database between the load and the first round, autovacuum included.
-        self.autovacuum(False)
+        self.cluster.autovacuum(False)
         self.load()
         self.desks = people.Desks(self.world, self.server, tokens)
-
-    def autovacuum(self, on):
-        self.cluster.sql("postgres", f"ALTER SYSTEM SET autovacuum = {'on' if on else 'off'}")
-        self.cluster.sql("postgres", "SELECT pg_reload_conf()")
 
     def load(self):
         """The first by its intake, all others equal to it; the server is down meanwhile."""
@@ -77,7 +73,7 @@ class Waiting:
             raise DoesNotCount(f"{done['finished']} of {count} were finished")
 
     def close(self):
-        self.autovacuum(True)
+        self.cluster.autovacuum(True)
         self.desks.stop()
         self.server.stop()
 

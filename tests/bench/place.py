@@ -40,6 +40,11 @@ class Cluster(house.Cluster):
     def settings(self):
         return {name: self.sql("postgres", f"SHOW {name}")[0][0] for name in POSTGRESQL}
 
+    def autovacuum(self, on):
+        """Off: what is measured right after a load is measured before anybody has looked at the tables."""
+        self.sql("postgres", f"ALTER SYSTEM SET autovacuum = {'on' if on else 'off'}")
+        self.sql("postgres", "SELECT pg_reload_conf()")
+
     def pid(self):
         with open(os.path.join(self.data, "postmaster.pid")) as file:
             return int(file.readline())
