@@ -27,7 +27,8 @@
 #include "base/mem.h"
 #include "bench_wire.h"
 
-#define ID 36 /* characters of an id */
+#define ID 36	    /* characters of an id */
+#define TOGETHER 32 /* desks that finish at the same time */
 
 enum phase { IDLE, WATCH, FINISH, WORK, HEAR };
 enum step { NOTHING, ACCEPTING, FINISHING, TELLING };
@@ -298,14 +299,20 @@ report(void)
 	memset(&now, 0, sizeof(now));
 }
 
-static long
-offers_open(void)
+/* A few at a time, as people do; true when nothing is left. */
+static bool
+finish_step(void)
 {
-	long n = 0;
+	int busy = 0;
 
 	for (int i = 0; i < ndesks; i++)
-		n += desks[i].offer[0] != '\0' || desks[i].step != NOTHING;
-	return n;
+		busy += desks[i].step != NOTHING;
+	for (int i = 0; i < ndesks && busy < TOGETHER; i++)
+		if (desks[i].offer[0] != '\0' && desks[i].step == NOTHING) {
+			accept_offer(&desks[i]);
+			busy++;
+		}
+	return busy == 0;
 }
 
 /* Told once that all have heard, and it is time. */
@@ -334,7 +341,7 @@ phase_look(void)
 		over = now.offers >= now.want;
 		break;
 	case FINISH:
-		over = offers_open() == 0;
+		over = finish_step();
 		break;
 	case WORK:
 		over = now.finished >= now.want;
@@ -363,9 +370,6 @@ obey(const char *line)
 	} else if (n == 2 && strcmp(word, "finish") == 0) {
 		now.kind = FINISH;
 		now.until_us = now.start_us + first * 1000;
-		for (int i = 0; i < ndesks; i++)
-			if (desks[i].offer[0] != '\0')
-				accept_offer(&desks[i]);
 	} else if (n == 3 && strcmp(word, "work") == 0) {
 		now.kind = WORK;
 		now.until_us = now.start_us + second * 1000;

@@ -1,12 +1,15 @@
 /*
  * bench_match: decisions of core/ per second of processor time, without a database:
  *
- *	bench_match [agents [classes [waiting]]]	(10000 500 100000)
+ *	bench_match [agents [classes [waiting [decisions]]]]	(10000 500 100000 100000)
  *
- * Every agent has 8 of 100 skills, every class needs 1 or 2 of them. First all
- * agents are available; then they become available again in lumps, as they do
- * in a centre that is full. A decision takes one callback and one agent out.
+ * Every agent has 3 to 8 of 100 skills at levels 1 to 10, every class needs 1 or
+ * 2 of them at levels 1 to 7. A decision takes one callback and one agent out.
+ * idle: all agents are available. full: all are taken, and become available again
+ * in lumps of 64, as in a centre that is full. Both are repeated on a new model
+ * until there were so many decisions. Ends with a line RESULT {...}.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,8 +43,9 @@ row(struct projection *p, const char *kind, json_t *image)
 	json_decref(image);
 }
 
+/* n at most: the same may be drawn again. */
 static json_t *
-some_skills(int n, int level)
+some_skills(int n, int levels)
 {
 	json_t *all = json_object();
 
@@ -49,7 +53,7 @@ some_skills(int n, int level)
 		char key[16];
 
 		snprintf(key, sizeof(key), "%d", 1 + draw(SKILLS));
-		json_object_set_new(all, key, json_integer(level));
+		json_object_set_new(all, key, json_integer(1 + draw(levels)));
 	}
 	return all;
 }
@@ -71,7 +75,7 @@ load(int agents, int classes, int waiting)
 		snprintf(name, sizeof(name), "a%d", i);
 		row(p, "agent",
 		    json_pack("{s:i, s:i, s:s, s:s, s:o}", "id", i, "seq", 1, "name", name, "role",
-			"agent", "skills", some_skills(8, 5)));
+			"agent", "skills", some_skills(3 + draw(6), 10)));
 		row(p, "status",
 		    json_pack("{s:i, s:i, s:s, s:i, s:b, s:s}", "agent", i, "seq", 1, "state",
 			"ready", "idle_since_at", draw(1000000), "connected", 1, "node",
@@ -80,7 +84,7 @@ load(int agents, int classes, int waiting)
 	for (int i = 1; i <= classes; i++)
 		row(p, "class",
 		    json_pack("{s:i, s:i, s:o}", "id", i, "queue", 1, "skills",
-			some_skills(1 + draw(2), 3)));
+			some_skills(1 + draw(2), 7)));
 	for (int i = 1; i <= waiting; i++) {
 		snprintf(name, sizeof(name), "callback %d", i);
 		json_t *image = json_pack("{s:i, s:s, s:i, s:i, s:i, s:i}", "seq", 1, "state",
@@ -108,7 +112,7 @@ seconds(void)
 }
 
 static long
-match_all(struct projection *p, struct agent **taken, size_t *ntaken)
+match_all(struct projection *p)
 {
 	int64_t next_at = INT64_MAX;
 	struct match m;
@@ -117,41 +121,70 @@ match_all(struct projection *p, struct agent **taken, size_t *ntaken)
 	for (; match_next(p, 1000000, &m, &next_at); n++) {
 		live_propose(p, m.callback);
 		roster_propose(p, m.agents[0]);
-		taken[(*ntaken)++] = m.agents[0];
 	}
 	return n;
+}
+
+/* Nobody is available; then 64 by chance are, again and again, until a lump finds nothing. */
+static long
+match_lumps(struct projection *p, double *took)
+{
+	long total = 0;
+
+	for (size_t i = 0; i < p->nagents; i++)
+		roster_propose(p, p->agents[i]);
+	double start = seconds();
+	for (long n = 1; n > 0; total += n) {
+		for (int i = 0; i < LUMP; i++) {
+			struct agent *a = p->agents[draw((int)p->nagents)];
+
+			if (a->proposed)
+				roster_settled(p, a, false);
+		}
+		n = match_all(p);
+	}
+	*took += seconds() - start;
+	return total;
+}
+
+/* Decisions per second over as many models as it takes. */
+static double
+rate(bool full, const int size[3], long wanted)
+{
+	double took = 0;
+	long n = 0;
+
+	while (n < wanted) {
+		struct projection *p = load(size[0], size[1], size[2]);
+		double start = seconds();
+		long more;
+
+		if (full) {
+			more = match_lumps(p, &took);
+		} else {
+			more = match_all(p);
+			took += seconds() - start;
+		}
+		if (more == 0) {
+			fprintf(stderr, "no decision at all\n");
+			exit(1);
+		}
+		n += more;
+		projection_free(p);
+	}
+	return (double)n / took;
 }
 
 int
 main(int argc, char **argv)
 {
-	int agents = argc > 1 ? atoi(argv[1]) : 10000;
-	int classes = argc > 2 ? atoi(argv[2]) : 500;
-	int waiting = argc > 3 ? atoi(argv[3]) : 100000;
-	double start = seconds();
-	struct projection *p = load(agents, classes, waiting);
-	struct agent **taken = calloc((size_t)agents + 1, sizeof(*taken));
-	size_t ntaken = 0;
+	int size[3] = { 10000, 500, 100000 };
+	long wanted = argc > 4 ? atol(argv[4]) : 100000;
 
-	printf("load: %.2f s\n", seconds() - start);
-	start = seconds();
-	long n = match_all(p, taken, &ntaken);
-	printf("all available: %ld decisions, %.0f/s\n", n, (double)n / (seconds() - start));
-
-	start = seconds();
-	long total = 0;
-	for (n = 1; n > 0; total += n) {
-		for (int i = 0; i < LUMP && ntaken > 0; i++) {
-			size_t at = (size_t)draw((int)ntaken);
-
-			roster_settled(p, taken[at], false);
-			taken[at] = taken[--ntaken];
-		}
-		n = match_all(p, taken, &ntaken);
-	}
-	printf("%d at a time: %ld decisions, %.0f/s\n", LUMP, total,
-	    (double)total / (seconds() - start));
-	free(taken);
-	projection_free(p);
+	for (int i = 0; i < 3 && i + 1 < argc; i++)
+		size[i] = atoi(argv[i + 1]);
+	double idle = rate(false, size, wanted), full = rate(true, size, wanted);
+	printf("RESULT {\"agents\": %d, \"classes\": %d, \"waiting\": %d, \"idle\": %.0f, \"full\": %.0f}\n",
+	    size[0], size[1], size[2], idle, full);
 	return 0;
 }
