@@ -38,14 +38,15 @@ def called(world, function, rows):
         assert not refused, f"{function}: {refused}"
 
 
-def sign_in(world):
-    """Opens a session for everybody in the company, ready; returns the tokens. As after a password was checked."""
+def sign_in(world, sessions=1):
+    """Opens sessions for everybody in the company, ready; returns the tokens. As after a password was checked."""
     tokens, commands = [], []
-    for tenant, agent, role in world.rows("SELECT tenant_id, agent_id, role FROM agent ORDER BY agent_id"):
+    staff = world.rows("SELECT tenant_id, agent_id, role FROM agent ORDER BY agent_id")
+    for run, (tenant, agent, role) in ((run, who) for run in range(sessions) for who in staff):
         token = f"{tenant}.{base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip('=')}"
         tokens.append(token)
         commands.append({
-            "id": uuid7(now_ms()), "run": 1, "kind": "sign_in", "by": agent, "agent": agent, "role": role, "args": {
+            "id": uuid7(now_ms()), "run": run + 1, "kind": "sign_in", "by": agent, "agent": agent, "role": role, "args": {
                 "token_hash": hashlib.sha256(token.encode()).hexdigest(), "expires_at": now_ms() + WEEK_MS, "ready": True}})
     called(world, "execute", commands)
     return tokens
@@ -188,9 +189,9 @@ def company(count, role="agent", **form):
     return document
 
 
-def staff(bench, world, server, count, **kwargs):
+def staff(bench, world, server, count, sessions=1, **kwargs):
     """A company of that many people, all signed in; their tokens."""
     bench.place.company(server, company(count, **kwargs))
-    tokens = sign_in(world)
+    tokens = sign_in(world, sessions)
     caught_up(world, server)
     return tokens
