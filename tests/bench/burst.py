@@ -38,6 +38,9 @@ def once(bench, world, server, desks, numbers, count):
     if got["finished"] != count or got["offers"] != count:
         raise DoesNotCount(f"{got['offers']} offers came, {got['finished']} of {count} callbacks were finished")
     verify(world, due_ms, count)
+    bench.must_not_count("an offer more", lambda: world.sql(
+        "INSERT INTO offer SELECT tenant_id, gen_random_uuid(), seq, callback_id, agent_id, 'timeout', created_at, deadline_at,"
+        " ended_at FROM offer LIMIT 1"), lambda: verify(world, due_ms, count))
     offers, whole = count / got["offers_seconds"], count / took
     bench.say(f"  {count:,} due at once: {offers:,.0f} offers/s, {whole:,.0f} callbacks/s; callbackd"
               f" {(cpu(server.process.pid) - ours) / took:.0%}, PostgreSQL {(cluster.cpu() - theirs) / took:.0%}, the desks"

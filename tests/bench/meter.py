@@ -74,8 +74,8 @@ def plain(value):
 class Report:
     """All that was measured. A row is a figure's value beside the yardstick's, medians of the rounds."""
 
-    def __init__(self):
-        self.rows, self.failed = [], []
+    def __init__(self, judges=True):
+        self.rows, self.failed, self.judges = [], [], judges
 
     def add(self, name, unit, values, beside=None, beside_name="", floor=None, aim=None, better="more", of="value"):
         """values, beside: one a round. of: what floor and aim are about, "value" or "ratio". The ratio is ours to
@@ -100,14 +100,14 @@ class Report:
         return shown >= limit if row["better"] == "more" else shown < limit
 
     def missed(self):
-        return [row["name"] for row in self.rows if row["floor"] is not None and not self.met(row, row["floor"])]
+        return [row["name"] for row in self.rows if self.judges and row["floor"] is not None and not self.met(row, row["floor"])]
 
     @staticmethod
     def spread(values):
         return f"{number(statistics.median(values))} [{number(min(values))}..{number(max(values))}]" if values else "-"
 
     def verdict(self, row):
-        if row["floor"] is None:
+        if row["floor"] is None or not self.judges:
             return "-"
         sign = ">=" if row["better"] == "more" else "<"
         what = "ratio " if row["of"] == "ratio" else ""

@@ -28,6 +28,8 @@ POSTGRESQL = {
 class Cluster(house.Cluster):
     """PostgreSQL as a careful administrator runs it, in a folder of its own."""
 
+    below = os.environ.get("BENCH_DIR") or "/tmp"
+
     def start(self):
         with open(os.path.join(self.data, "postgresql.conf"), "a") as conf:
             conf.writelines(f"{name} = {value}\n" for name, value in POSTGRESQL.items())
@@ -79,14 +81,19 @@ class Place:
     """The house of all figures: one cluster, a certificate, a folder; a world (database and server) for each."""
 
     def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="cbbench-", dir=os.environ.get("BENCH_DIR", "/tmp"))
+        self.dir = tempfile.mkdtemp(prefix="cbbench-", dir=Cluster.below)
         os.chmod(self.dir, 0o755)
         self.cert = house.certificate(self.dir)
         self.cluster = Cluster()
         self.nginx_process = None
         self.worlds = []
 
+    def filesystem(self):
+        return subprocess.run(["stat", "-f", "-c", "%T", self.cluster.data], check=True, capture_output=True, text=True).stdout.strip()
+
     def check_durable(self):
+        if self.filesystem() in ("tmpfs", "ramfs"):
+            raise meter.DoesNotCount(f"{self.cluster.data} is in memory: BENCH_DIR names a folder on a disk")
         for name in ("fsync", "synchronous_commit", "full_page_writes"):
             if self.cluster.settings()[name] != "on":
                 raise meter.DoesNotCount(f"{name} is off")

@@ -39,8 +39,10 @@ def pg_bin():
 class Cluster:
     """PostgreSQL in a folder, on a unix socket only."""
 
+    below = "/tmp"  # short: a unix socket's path has at most 107 bytes
+
     def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="callbackd-story-", dir="/tmp")
+        self.dir = tempfile.mkdtemp(prefix="callbackd-story-", dir=self.below)
         self.data = os.path.join(self.dir, "data")
         self.as_user = None
         if os.geteuid() == 0:
