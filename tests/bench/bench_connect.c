@@ -203,7 +203,8 @@ int
 main(int argc, char **argv)
 {
 	if (argc != 7) {
-		fprintf(stderr, "usage: bench_connect PORT PATH SECONDS CLIENTS FIRST full|resumed|RATE\n");
+		fprintf(stderr,
+		    "usage: bench_connect PORT PATH SECONDS CLIENTS FIRST full|resumed|RATE\n");
 		return 2;
 	}
 	port = atoi(argv[1]);
@@ -229,9 +230,10 @@ main(int argc, char **argv)
 	size_t sent = rate > 0 ? (size_t)(atomic_load(&answers) + atomic_load(&refused)) : 0;
 	printf("RESULT {\"answers\": %ld, \"refused\": %ld, \"errors\": %ld, \"resumed\": %ld, "
 	       "\"seconds\": %.3f, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f}\n",
-	    atomic_load(&answers), atomic_load(&refused), atomic_load(&errors), atomic_load(&resumed),
-	    (double)(mono_us() - start_us) / 1e6, wire_percentile(took_us, sent, 0.5),
-	    wire_percentile(took_us, sent, 0.99), wire_percentile(took_us, sent, 1));
+	    atomic_load(&answers), atomic_load(&refused), atomic_load(&errors),
+	    atomic_load(&resumed), (double)(mono_us() - start_us) / 1e6,
+	    wire_percentile(took_us, sent, 0.5), wire_percentile(took_us, sent, 0.99),
+	    wire_percentile(took_us, sent, 1));
 	free(threads);
 	free(took_us);
 	SSL_CTX_free(ctx);

@@ -181,7 +181,8 @@ on_message(struct desk *d, const char *message, int64_t at_us)
 	kind += 7;
 	if (strncmp(kind, "offer.created\n", 14) == 0)
 		on_offer(d, message, at_us);
-	else if (strncmp(kind, "agent.ready\n", 12) == 0 || strncmp(kind, "agent.not_ready\n", 16) == 0)
+	else if (strncmp(kind, "agent.ready\n", 12) == 0 ||
+	    strncmp(kind, "agent.not_ready\n", 16) == 0)
 		on_status(at_us);
 	else if (strncmp(kind, "callback.scheduled\n", 19) == 0)
 		now.scheduled++;
@@ -283,15 +284,17 @@ report(void)
 	size_t n = now.nlate;
 
 	printf("RESULT {\"offers\": %ld, \"finished\": %ld, \"refused\": %ld, \"twice\": %ld, "
-	       "\"scheduled\": %ld, \"told\": %ld, \"samples\": %zu, \"seconds\": %.6f, \"cpu\": %.3f, "
+	       "\"scheduled\": %ld, \"told\": %ld, \"samples\": %zu, \"seconds\": %.6f, \"cpu\": "
+	       "%.3f, "
 	       "\"offers_seconds\": %.6f, \"finished_seconds\": %.6f, "
-	       "\"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f, \"last_p50_ms\": %.3f}\n",
+	       "\"least_ms\": %.3f, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f, "
+	       "\"last_p50_ms\": %.3f}\n",
 	    now.offers, now.finished, now.refused, now.twice, now.scheduled, now.told, n,
 	    (double)took_us / 1e6, wire_cpu() - now.cpu,
 	    (double)(now.last_offer_us - now.first_due_us) / 1e6,
 	    (double)(now.last_finished_us - now.first_due_us) / 1e6,
-	    wire_percentile(now.late_us, n, 0.5), wire_percentile(now.late_us, n, 0.99),
-	    wire_percentile(now.late_us, n, 1),
+	    wire_percentile(now.late_us, n, 0), wire_percentile(now.late_us, n, 0.5),
+	    wire_percentile(now.late_us, n, 0.99), wire_percentile(now.late_us, n, 1),
 	    now.last_us != NULL ? wire_percentile(now.last_us, (size_t)now.told, 0.5) : 0);
 	fflush(stdout);
 	free(now.late_us);

@@ -184,7 +184,8 @@ main(int argc, char **argv)
 	for (int i = 0; i < 3 && i + 1 < argc; i++)
 		size[i] = atoi(argv[i + 1]);
 	double idle = rate(false, size, wanted), full = rate(true, size, wanted);
-	printf("RESULT {\"agents\": %d, \"classes\": %d, \"waiting\": %d, \"idle\": %.0f, \"full\": %.0f}\n",
+	printf("RESULT {\"agents\": %d, \"classes\": %d, \"waiting\": %d, \"idle\": %.0f, "
+	       "\"full\": %.0f}\n",
 	    size[0], size[1], size[2], idle, full);
 	return 0;
 }

@@ -33,7 +33,8 @@ def once(bench, world, server, desks, numbers, count):
         raise DoesNotCount("the callbacks were stored too late")
     time.sleep((due_ms - 100 - people.now_ms()) / 1000)
     ours, theirs = cpu(server.process.pid), cluster.cpu()
-    got = desks.tell("work", count, 300_000)
+    with bench.profile(server):
+        got = desks.tell("work", count, 300_000)
     took = got["finished_seconds"]
     if got["finished"] != count or got["offers"] != count:
         raise DoesNotCount(f"{got['offers']} offers came, {got['finished']} of {count} callbacks were finished")

@@ -33,7 +33,8 @@ def once(bench, world, server, desks, subscribers, number):
     theirs, ours = bench.place.cluster.cpu(), cpu(server.process.pid)
     load = posts(bench, server, number, seconds)
     # The desks listen longer than the posts last: all that was posted has been heard when they end.
-    heard = desks.tell("hear", (seconds + 2) * 1000 // EVERY_MS, EVERY_MS, (seconds + 60) * 1000)
+    with bench.profile(server):
+        heard = desks.tell("hear", (seconds + 2) * 1000 // EVERY_MS, EVERY_MS, (seconds + 60) * 1000)
     posted = place.result(load.communicate()[0])
     after, = world.rows(stored)[0]
     took = heard["seconds"]

@@ -77,7 +77,8 @@ class Intake:
         before = self.stored()[0]
         self.cluster.checkpoint()
         ours, theirs = cpu(self.server.process.pid), self.cluster.cpu()
-        got = run()
+        with self.bench.profile(self.server):
+            got = run()
         got["server_cpu"] = cpu(self.server.process.pid) - ours
         got["postgres_cpu"] = self.cluster.cpu() - theirs
         self.check(before, got, in_flight)
@@ -88,7 +89,8 @@ class Intake:
         times = f" p50 {got['p50_ms']:.2f} p99 {got['p99_ms']:.2f} ms," if got["p50_ms"] else ""
         self.bench.say(
             f"  {name}: {got['rate']:,.0f}/s, {got['answers']:,} stored,{times} callbackd"
-            f" {got['server_cpu'] / got['seconds']:.0%}, PostgreSQL {got['postgres_cpu'] / got['seconds']:.0%} of a core")
+            f" {got['server_cpu'] / got['seconds']:.0%}, PostgreSQL {got['postgres_cpu'] / got['seconds']:.0%} of a core"
+            f" ({got['server_cpu'] / got['answers'] * 1e6:.0f} and {got['postgres_cpu'] / got['answers'] * 1e6:.0f} us a post)")
         return got
 
     # ---- the runs ----

@@ -150,11 +150,12 @@ class Place:
         if self.nginx_process is not None:
             self.nginx_process.terminate()
             self.nginx_process.wait()
-        for world in self.worlds:
-            for server in world.servers:
+        try:
+            for server in [server for world in self.worlds for server in world.servers]:
                 server.stop()
-        self.cluster.remove()
-        shutil.rmtree(self.dir, ignore_errors=True)
+        finally:
+            self.cluster.remove()
+            shutil.rmtree(self.dir, ignore_errors=True)
 
 
 NGINX = """{user}
