@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import queue
+import re
 import secrets
 import subprocess
 import threading
@@ -29,12 +30,20 @@ def uuid7(ms):
     return str(uuid.UUID(int=bits))
 
 
+def statement(name):
+    """The text with which the server itself calls that function, with psycopg's parameters."""
+    with open(os.path.join(place.house.SRC, "server", "db", "statement.def")) as file:
+        text = re.search(rf'^STATEMENT\({name}, 3, "(.*)"\)$', file.read(), re.M).group(1)
+    return re.sub(r"\$\d", "%s", text)
+
+
 def called(world, function, rows):
     """submit() or execute() of some rows, each of which must be taken."""
+    tenant, = world.rows("SELECT max(tenant_id) FROM tenant")[0]
     for begin in range(0, len(rows), 500):
         refused = world.rows(
-            f"SELECT kind, body FROM {function}((SELECT max(tenant_id) FROM tenant), %s, %s::json)"
-            " WHERE what = 'answer' AND kind IS NOT NULL LIMIT 1", now_ms(), json.dumps(rows[begin:begin + 500]))
+            f"SELECT kind, body FROM ({statement(function)}) a WHERE what = 'answer' AND kind IS NOT NULL LIMIT 1",
+            tenant, now_ms(), json.dumps(rows[begin:begin + 500]))
         assert not refused, f"{function}: {refused}"
 
 
