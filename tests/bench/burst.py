@@ -25,7 +25,7 @@ def verify(world, due_ms, count):
 
 def once(bench, world, server, desks, numbers, count):
     cluster = bench.place.cluster
-    due_ms = people.now_ms() + 3000 + count
+    due_ms = people.now_ms() + people.LEAD_MS + count
     people.submit(world, numbers, [due_ms] * count)
     cluster.checkpoint()
     people.caught_up(world, server)
@@ -34,7 +34,7 @@ def once(bench, world, server, desks, numbers, count):
     time.sleep((due_ms - 100 - people.now_ms()) / 1000)
     ours, theirs = cpu(server.process.pid), cluster.cpu()
     with bench.profile(server):
-        got = desks.tell("work", count, 300_000)
+        got = desks.tell("work", count, 600_000)
     took = got["finished_seconds"]
     if got["finished"] != count or got["offers"] != count:
         raise DoesNotCount(f"{got['offers']} offers came, {got['finished']} of {count} callbacks were finished")
@@ -63,3 +63,4 @@ def measure(bench):
     bench.report.add("burst_offers", "offers/s", [offers for offers, _ in results], floor=3000, aim=6000)
     bench.report.add("burst_callbacks", "callbacks/s", [whole for _, whole in results])
     server.stop()
+    world.check_log()

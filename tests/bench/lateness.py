@@ -21,11 +21,8 @@ class Waiting:
         self.numbers = people.Numbers()
         self.world = bench.place.world()
         self.server = bench.place.server(self.world)
-        tokens = people.staff(bench, self.world, self.server, self.agents)
-        # Nobody does anything to the database between the load and the first round, autovacuum included.
-        self.cluster.autovacuum(False)
-        self.load()
-        self.desks = people.Desks(self.world, self.server, tokens)
+        self.tokens = people.staff(bench, self.world, self.server, self.agents)
+        self.desks = None
 
     def load(self):
         """The first by its intake, all others equal to it; the server is down meanwhile."""
@@ -39,11 +36,12 @@ class Waiting:
         self.server.start()
         self.world.until(lambda: self.server.client().get("/readyz").status_code == 200, "ready")
         self.bench.say(f"  {self.pending:,} pending: loaded in {loaded - began:.0f} s, ready after {time.monotonic() - loaded:.2f} s")
+        self.desks = people.Desks(self.world, self.server, self.tokens)
 
     def once(self, what):
         count = self.agents * DUE // AGENTS
         over_ms = OVER_MS * count // DUE
-        due_ms = people.now_ms() + 3000 + count
+        due_ms = people.now_ms() + people.LEAD_MS + count
         people.submit(self.world, self.numbers, [due_ms + i * over_ms // count for i in range(count)])
         people.caught_up(self.world, self.server)
         if people.now_ms() > due_ms - 100:
@@ -76,17 +74,19 @@ class Waiting:
             raise DoesNotCount(f"{done['finished']} of {count} were finished")
 
     def close(self):
-        self.cluster.autovacuum(True)
-        self.desks.stop()
+        if self.desks is not None:
+            self.desks.stop()
         self.server.stop()
+        self.world.check_log()
 
 
 def measure_size(bench, pending, name):
     waiting = Waiting(bench, pending)
     try:
         bench.place.check_durable()
-        fresh = waiting.once("just after the load")
-        waiting.world.sql("ANALYZE")
+        with waiting.cluster.fresh(waiting.world.database):
+            waiting.load()
+            fresh = waiting.once("just after the load")
         results = [waiting.once("with statistics") for _ in range(bench.rounds)]
     finally:
         waiting.close()

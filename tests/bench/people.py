@@ -18,6 +18,7 @@ import place
 from meter import DoesNotCount
 
 WEEK_MS = 7 * 86_400_000
+LEAD_MS = 8000  # from the storing of what is to fall due until it does, and a ms for each: also when the machine is busy
 
 
 def now_ms():
@@ -92,7 +93,12 @@ def columns(world, table, given, alias):
 
 
 def copy(world, numbers, source, count, first_ms, last_ms):
-    """count callbacks more, due evenly between the two times, equal in all else to the one of that id."""
+    """count callbacks more, due evenly between the two times, equal in all else to the one of that id. Its event
+    must hold its image, in whatever way it is written: a copy's holds its own."""
+    image, body_type = world.rows(
+        "SELECT image_callback(b, b.seq)::text, pg_typeof(e.body)::text FROM callback b JOIN event e USING (tenant_id, callback_id)"
+        " WHERE b.callback_id = %s AND e.kind = 'callback.scheduled' AND strpos(e.body::text, image_callback(b, b.seq)::text) > 0",
+        source)[0]
     head, = world.rows("SELECT max(seq) FROM event")[0]
     number = numbers.take(count)
     sql = f"""
@@ -113,8 +119,9 @@ def copy(world, numbers, source, count, first_ms, last_ms):
         'expires_at': 'n.due_at + (k.expires_at - k.promise_at)'}, 'k')}
       FROM fresh n CROSS JOIN callback k WHERE k.callback_id = '{source}' ORDER BY n.seq"""
     world.sql("DO $do$ BEGIN " + sql + f"""; INSERT INTO event SELECT {columns(world, 'event', {
-        'seq': 'b.seq', 'command_id': 'b.callback_id', 'callback_id': 'b.callback_id',
-        'body': "jsonb_build_object('callback', image_callback(b, b.seq))"}, 'e')}
+        'seq': 'b.seq', 'callback_id': 'b.callback_id',
+        'command_id': 'CASE WHEN e.command_id IS NOT NULL THEN b.callback_id END',
+        'body': f"replace(e.body::text, '{image}', image_callback(b, b.seq)::text)::{body_type}"}, 'e')}
       FROM callback b CROSS JOIN event e
      WHERE b.seq > {head} AND e.callback_id = '{source}' AND e.kind = 'callback.scheduled' ORDER BY b.seq; END $do$""")
 

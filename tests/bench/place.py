@@ -2,6 +2,7 @@
 with TLS on the real clock, and an nginx beside it. Built on what the stories use (tests/story/house.py).
 """
 
+import contextlib
 import json
 import os
 import resource
@@ -42,9 +43,19 @@ class Cluster(house.Cluster):
     def settings(self):
         return {name: self.sql("postgres", f"SHOW {name}")[0][0] for name in POSTGRESQL}
 
-    def autovacuum(self, on):
-        """Off: what is measured right after a load is measured before anybody has looked at the tables."""
-        self.sql("postgres", f"ALTER SYSTEM SET autovacuum = {'on' if on else 'off'}")
+    @contextlib.contextmanager
+    def fresh(self, database):
+        """What is measured in here, right after a load, is measured before anybody has looked at the tables. After it
+        autovacuum has done its work, and does not do it in the middle of what is measured then."""
+        self.autovacuum("off")
+        try:
+            yield
+            self.sql(database, "VACUUM ANALYZE")
+        finally:
+            self.autovacuum("on")
+
+    def autovacuum(self, value):
+        self.sql("postgres", f"ALTER SYSTEM SET autovacuum = {value}")
         self.sql("postgres", "SELECT pg_reload_conf()")
 
     def pid(self):

@@ -73,14 +73,10 @@ def measure(bench):
     server = bench.place.server(world, server__listen_plain=f"127.0.0.1:{port}")
     bench.place.company(server, company())
     server.stop()
-    bench.place.cluster.autovacuum(False)
-    try:
+    with bench.place.cluster.fresh(world.database):
         load(bench, world, people.Numbers())
         fresh = once(bench, server, port, "just after the load")
-        world.sql("ANALYZE")
-        results = [once(bench, server, port, "with statistics") for _ in range(bench.rounds)]
-    finally:
-        bench.place.cluster.autovacuum(True)
+    results = [once(bench, server, port, "with statistics") for _ in range(bench.rounds)]
     bench.report.add("restart_fresh", "s", [fresh[0]], better="less", floor=2)
     bench.report.add("restart", "s", [took for took, _ in results], better="less", floor=2)
     bench.report.add("restart_memory", "MB", [memory for _, memory in [fresh, *results]], better="less", floor=100, aim=40)
