@@ -36,8 +36,24 @@ no_main_cluster() {
 	printf 'create_main_cluster = false\n' | as_root tee "$dir/callbackd.conf" >/dev/null
 }
 
+# nginx's package starts it on port 80, now and whenever the machine starts; we only want the program.
+no_nginx_service() {
+	local policy=/usr/sbin/policy-rc.d
+	case $1 in
+	before)
+		[ ! -e $policy ] || return 0
+		printf '#!/bin/sh\n# callbackd: nothing is started while its packages are installed\nexit 101\n' | as_root tee $policy >/dev/null
+		as_root chmod 755 $policy
+		;;
+	after)
+		as_root update-rc.d nginx disable >/dev/null 2>&1 || true
+		! grep -q '^# callbackd:' $policy || as_root rm -f $policy
+		;;
+	esac
+}
+
 packages_install() {
-	local section missing=()
+	local section failed='' missing=()
 	command -v dpkg-query >/dev/null || die "this is no Debian: install what contrib/packages names, by its names here"
 	for section in "$@"; do
 		mapfile -t -O "${#missing[@]}" missing < <(packages_missing "$section")
@@ -50,11 +66,18 @@ packages_install() {
 	case " ${missing[*]} " in
 	*' postgresql-15 '*) no_main_cluster ;;
 	esac
+	case " ${missing[*]} " in
+	*' nginx-light '*) no_nginx_service before ;;
+	esac
 	as_root apt-get update -qq &&
 		as_root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes \
 			apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
-		die "apt-get could not install these: ${missing[*]}"
+		failed=yes
 	as_root rm -f /etc/postgresql-common/createcluster.d/callbackd.conf
+	case " ${missing[*]} " in
+	*' nginx-light '*) no_nginx_service after ;;
+	esac
+	[ -z "$failed" ] || die "apt-get could not install these: ${missing[*]}"
 }
 
 # PostgreSQL refuses to be run by root.
