@@ -313,7 +313,8 @@ form_post(struct api_call *call)
 		return HTTP_DONE;
 	allow_origin(call, form);
 	struct intake *in = xcalloc(1, sizeof(*in));
-	in->form = json_deep_copy(form);
+	/* The image itself: a changed form gets another one. */
+	in->form = json_incref((json_t *)form);
 	call->data = in;
 	call->data_free = intake_free;
 

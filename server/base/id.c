@@ -8,9 +8,10 @@
 #include <limits.h>
 #include <string.h>
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <openssl/rand.h>
 
 #include "base/clock.h"
@@ -28,6 +29,25 @@ id_stamp(uint64_t hi, uint64_t lo, uint64_t version)
 	};
 }
 
+struct noise {
+	uint64_t lo;
+	uint16_t start;
+};
+
+/* Many at once: OpenSSL's generator takes as long for one as for fifty. */
+static struct noise
+noise_take(void)
+{
+	static struct noise store[64];
+	static size_t left;
+
+	if (left == 0) {
+		random_bytes(store, sizeof(store));
+		left = sizeof(store) / sizeof(store[0]);
+	}
+	return store[--left];
+}
+
 /*
  * RFC 9562, method 1 of 6.2: within a millisecond (or while the clock goes
  * back) the 12 bits after the time are a counter. It starts in the lower half,
@@ -40,12 +60,8 @@ id_new(void)
 	static uint64_t last_ms;
 	static unsigned counter;
 	uint64_t now_ms = (uint64_t)clock_machine_ms();
-	struct {
-		uint64_t lo;
-		uint16_t start;
-	} noise;
+	struct noise noise = noise_take();
 
-	random_bytes(&noise, sizeof(noise));
 	if (now_ms > last_ms) {
 		last_ms = now_ms;
 		counter = noise.start & 0x7ff;
@@ -141,19 +157,52 @@ random_bytes(void *out, size_t len)
 		die(1, "openssl gives no random bytes");
 }
 
+/* Fetched once: what EVP_sha256() names is searched for at each use, which takes longer than a short hash itself. */
+static const EVP_MD *
+sha256_fetched(void)
+{
+	static EVP_MD *md;
+
+	if (md == NULL && (md = EVP_MD_fetch(NULL, "SHA256", NULL)) == NULL)
+		die(1, "openssl has no SHA-256");
+	return md;
+}
+
 void
 sha256(const void *bytes, size_t len, uint8_t out[32])
 {
-	if (EVP_Digest(bytes, len, out, NULL, EVP_sha256(), NULL) != 1)
+	if (EVP_Digest(bytes, len, out, NULL, sha256_fetched(), NULL) != 1)
 		die(1, "out of memory in sha256");
+}
+
+/* One for all, as the loop asks for one after the other; HMAC() makes and frees three contexts each time. */
+static EVP_MAC_CTX *
+hmac_context(void)
+{
+	static EVP_MAC_CTX *context;
+	OSSL_PARAM digest[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]){ "SHA256" }, 0),
+		OSSL_PARAM_construct_end(),
+	};
+
+	if (context != NULL)
+		return context;
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, OSSL_MAC_NAME_HMAC, NULL);
+	context = mac != NULL ? EVP_MAC_CTX_new(mac) : NULL;
+	EVP_MAC_free(mac);
+	if (context == NULL || EVP_MAC_CTX_set_params(context, digest) != 1)
+		die(1, "openssl has no HMAC");
+	return context;
 }
 
 void
 hmac_sha256(const void *key, size_t key_len, const void *bytes, size_t len, uint8_t out[32])
 {
-	assert(key_len <= INT_MAX);
+	EVP_MAC_CTX *context = hmac_context();
+
 	/* A NULL key means "the one before" to OpenSSL. */
-	if (HMAC(EVP_sha256(), key_len > 0 ? key : "", (int)key_len, bytes, len, out, NULL) == NULL)
+	if (EVP_MAC_init(context, key_len > 0 ? key : (const void *)"", key_len, NULL) != 1 ||
+	    EVP_MAC_update(context, bytes, len) != 1 || EVP_MAC_final(context, out, NULL, 32) != 1)
 		die(1, "out of memory in hmac");
 }
 

@@ -26,6 +26,7 @@ struct id id_of_text(const char *text, size_t len);
 
 void random_bytes(void *, size_t);
 void sha256(const void *, size_t, uint8_t out[32]);
+/* On the loop only, as id_new(). */
 void hmac_sha256(const void *key, size_t key_len, const void *, size_t, uint8_t out[32]);
 /* Lower-case hex, 2n+1 bytes; and base64url without padding. */
 void hex_encode(const uint8_t *, size_t, char *out);
