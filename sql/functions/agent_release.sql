@@ -16,8 +16,8 @@ DECLARE
 BEGIN
 	FOR r IN
 		SELECT g.ord, ofr, cb, qu,
-			EXISTS (SELECT FROM offer p WHERE p.tenant_id = p_tenant AND p.callback_id = ofr.callback_id
-				   AND p.ended_at IS NULL AND p.offer_id <> ofr.offer_id) AS others
+			(SELECT true FROM offer p WHERE p.tenant_id = p_tenant AND p.callback_id = ofr.callback_id
+				AND p.ended_at IS NULL AND p.offer_id <> ofr.offer_id LIMIT 1) IS NOT NULL AS others
 		  FROM unnest(p_ords, p_agents) g(ord, agent_id)
 		 CROSS JOIN LATERAL (SELECT p AS ofr, p.callback_id, p.offer_id FROM offer p
 			WHERE p.tenant_id = p_tenant AND p.agent_id = g.agent_id AND p.state = 'pending' OFFSET 0) ofr

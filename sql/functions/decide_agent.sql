@@ -17,8 +17,9 @@ DECLARE
 BEGIN
 	FOR r IN
 		SELECT m.ord, m.id, m.kind, m.by_agent, m.role, m.version, m.args, st, te.grace_s,
-			EXISTS (SELECT FROM session e WHERE e.tenant_id = p_tenant AND e.agent_id = m.agent_id
-				   AND e.expires_at > p_now) AS signed_in
+			-- not EXISTS: that may be answered by reading them all
+			(SELECT true FROM session e WHERE e.tenant_id = p_tenant AND e.agent_id = m.agent_id
+				AND e.expires_at > p_now LIMIT 1) IS NOT NULL AS signed_in
 		  FROM unnest(p_run) m
 		  JOIN tenant te ON te.tenant_id = p_tenant
 		  LEFT JOIN LATERAL status_row(p_tenant, m.agent_id) st ON true
