@@ -7,6 +7,8 @@ import os
 import subprocess
 
 LINES = 15
+# Who called whom, of callbackd: the libraries have no frame pointers, so the stack is kept and unwound.
+HOW = {"callbackd": ["--call-graph", "dwarf,8192"], "PostgreSQL": []}
 
 
 def backends(cluster, database):
@@ -15,10 +17,18 @@ def backends(cluster, database):
     return [pid for pid, in rows]
 
 
+def report(path, *more):
+    text = subprocess.run(["perf", "report", "-i", path, "--stdio", "-g", "none", *more], capture_output=True, text=True).stdout
+    return [line.rstrip(" -") for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
 def top(path, keys):
-    text = subprocess.run(["perf", "report", "-i", path, "--no-children", "--stdio", "-g", "none", "-s", keys],
-                          capture_output=True, text=True).stdout
-    return [line.rstrip(" -") for line in text.splitlines() if line.strip() and not line.startswith("#")][:LINES]
+    return report(path, "--no-children", "-s", keys)[:LINES]
+
+
+def called(path):
+    """Our own functions, each with all that it calls."""
+    return [line for line in report(path, "--children", "-s", "dso,symbol") if " callbackd " in line][:3 * LINES]
 
 
 @contextlib.contextmanager
@@ -29,8 +39,8 @@ def recorded(bench, server):
     for name, pids in targets.items():
         path = os.path.join(bench.place.dir, f"perf.{name}")
         recording[name] = path, subprocess.Popen(
-            ["perf", "record", "-q", "-o", path, "-p", ",".join(map(str, pids))], stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            ["perf", "record", "-q", "-F", "397", *HOW[name], "-o", path, "-p", ",".join(map(str, pids))],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield
     finally:
@@ -41,6 +51,9 @@ def recorded(bench, server):
                 bench.say(f"    {name} by {keys}:")
                 for line in top(path, keys):
                     bench.say(f"    {line}")
+        bench.say("    callbackd by its own functions, with all that they call:")
+        for line in called(recording["callbackd"][0]):
+            bench.say(f"    {line}")
 
 
 def available():
