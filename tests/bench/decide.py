@@ -12,7 +12,8 @@ AGENTS, CLASSES, WAITING, FEW = 10_000, 500, 100_000, 1_000
 
 def once(bench, waiting):
     program = os.path.join(place.house.BUILD, "bench_match")
-    sizes = (bench.size(AGENTS, 500), bench.size(CLASSES, 50), waiting, bench.size(30_000, 1_000))
+    decisions = min(bench.size(30_000, 1_000), 5 * waiting)
+    sizes = (bench.size(AGENTS, 500), bench.size(CLASSES, 50), waiting, decisions)
     output = subprocess.run([program, *map(str, sizes)], check=True, capture_output=True, text=True).stdout
     got = place.result(output)
     bench.say(f"  {got['waiting']:,} waiting: {got['idle']:,} decisions/s when all are free, {got['full']:,}/s in a full centre")
