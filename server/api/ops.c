@@ -42,6 +42,30 @@ labelled(struct buf *b, const char *name, const char *label, const char *value, 
 }
 
 static void
+lag_metrics(struct buf *b, const struct lag *lag)
+{
+	struct lag_histogram h = lag_histogram(lag);
+
+	seconds(b, "loop_lag_worst_seconds",
+	    "How late the event loop was at its worst since the start.", lag_worst_us(lag));
+	seconds(
+	    b, "loop_lag_recent_seconds", "The same, of the last ten seconds.", lag_recent_us(lag));
+	seconds(b, "loop_lag_own_worst_seconds",
+	    "The worst since the start, but for the time that it waited for a processor.",
+	    lag_own_worst_us(lag));
+	metric(b, "loop_lag_own_seconds", "histogram",
+	    "How late the loop was at a tick, but for the time that it waited for a processor.");
+	for (int i = 0; i < LAG_BOUNDS; i++)
+		buf_printf(b, "callbackd_loop_lag_own_seconds_bucket{le=\"%g\"} %" PRIu64 "\n",
+		    (double)h.us[i] / 1e6, h.count[i]);
+	buf_printf(b,
+	    "callbackd_loop_lag_own_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n"
+	    "callbackd_loop_lag_own_seconds_sum %.6f\n"
+	    "callbackd_loop_lag_own_seconds_count %" PRIu64 "\n",
+	    h.count[LAG_BOUNDS], (double)h.sum_us / 1e6, h.count[LAG_BOUNDS]);
+}
+
+static void
 process_metrics(struct buf *b, struct api *a)
 {
 	const struct node *node = api_node(a);
@@ -49,10 +73,7 @@ process_metrics(struct buf *b, struct api *a)
 	single(b, "ready", "gauge", "1 when this node serves everything.",
 	    node_not_ready(node) == NULL);
 	single(b, "nodes_alive", "gauge", "Nodes on this database.", (uint64_t)node_alive(node));
-	seconds(b, "loop_lag_worst_seconds",
-	    "How late the event loop was at its worst since the start.", lag_worst_us(api_lag(a)));
-	seconds(b, "loop_lag_recent_seconds", "The same, of the last ten seconds.",
-	    lag_recent_us(api_lag(a)));
+	lag_metrics(b, api_lag(a));
 }
 
 static void

@@ -262,6 +262,8 @@ struct feed_counts feed_counts(const struct feed *f) { (void)f; return (struct f
 
 int64_t lag_worst_us(const struct lag *l) { (void)l; return 1500; }
 int64_t lag_recent_us(const struct lag *l) { (void)l; return 500; }
+int64_t lag_own_worst_us(const struct lag *l) { (void)l; return 400; }
+struct lag_histogram lag_histogram(const struct lag *l) { (void)l; return (struct lag_histogram){ .us = { 1000, 2500, 5000, 10000, 25000, 50000, 100000 }, .count = { 7, 7, 7, 8, 8, 8, 8, 9 }, .sum_us = 1200 }; }
 
 /* ---- the forms' routes, whose handlers are tested elsewhere ---- */
 
