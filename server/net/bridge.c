@@ -91,10 +91,10 @@ bridge_update(struct bridge *b)
 	short wire_want = 0, pair_want = 0;
 
 	if (b->state != BRIDGE_DEAD) {
-		if (!b->client_eof && wire_queue_len(b->up) == 0)
+		if (!b->client_eof && wire_queue_len(b->up) == 0 && !b->in_line)
 			wire_want |= EV_READ;
 		if ((wire_queued(&b->wire) > 0 && !b->wire.write_wants_read) ||
-		    b->wire.read_wants_write || b->goodbye_waits)
+		    (b->wire.read_wants_write && !b->in_line) || b->goodbye_waits)
 			wire_want |= EV_WRITE;
 		set_mask(b, &b->wire_event, &b->wire_mask, wire_want, b->wire.fd, bridge_on_wire);
 	}
@@ -160,6 +160,7 @@ bridge_drop(struct bridge *b, const char *why)
 	if (b->why == NULL)
 		b->why = why;
 	log_debug("connection=closed peer=%s why=\"%s\"", b->peer, b->why);
+	front_turn_forget(b);
 	set_mask(b, &b->wire_event, &b->wire_mask, 0, -1, NULL);
 	wire_close(&b->wire);
 	wire_queue_clear(&b->up);
@@ -238,6 +239,10 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (front_turn_over(b->front)) {
+		event_add(&b->timer, &(struct timeval){ 0 });
+		return;
+	}
 	b->deadline = NO_DEADLINE;
 	switch (deadline) {
 	case FRONT_HANDSHAKE:
@@ -258,9 +263,11 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 	case FRONT_BODY:
 		b->front->counts.timed_out++;
 		b->client_eof = true;
+		b->why = deadline == FRONT_HEADERS ? "header deadline" : "body deadline";
 		bridge_hang_up(b);
 		break;
 	default:
+		b->why = "idle";
 		bridge_hang_up(b);
 		break;
 	}

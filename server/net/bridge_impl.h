@@ -26,6 +26,7 @@ enum bridge_state {
 struct bridge {
 	TAILQ_ENTRY(bridge) link;
 	TAILQ_ENTRY(bridge) due_link;
+	TAILQ_ENTRY(bridge) in_line_link;
 	struct front *front;
 	struct front_visitor *visitor;
 	enum front_door door;
@@ -43,6 +44,7 @@ struct bridge {
 	bool held;	 /* libmicrohttpd knows this bridge */
 	bool owes_close; /* on_close may be called now */
 	bool in_due;
+	bool in_line; /* its handshake waits for the next turn of the loop */
 	size_t lingered;
 	const char *why;
 	bridge_close_fn on_close;
@@ -70,6 +72,9 @@ void bridge_say_goodbye(struct bridge *);
 void bridge_pair_close(struct bridge *);
 /* The loop shall look whether on_close is owed or the struct can be freed. */
 void bridge_set_due(struct bridge *);
+
+/* One step of the handshake; bridge_update() follows. */
+void bridge_shake_hands(struct bridge *);
 
 /* From the loop. */
 void bridge_on_wire(evutil_socket_t, short what, void *);

@@ -16,7 +16,7 @@
 
 /* Chunks a turn from one connection, so that a fast one leaves room for others. */
 #define ROUNDS 4
-/* What a client may still send after our goodbye before it is cut off. */
+/* What a client may send after our goodbye, or behind a stream, before it is cut off. */
 #define LINGER_BYTES (1 << 20)
 
 static bool
@@ -67,6 +67,15 @@ take_client_eof(struct bridge *b)
 		bridge_hang_up(b);
 }
 
+/* Behind the request for a stream: nothing of it is ever done. */
+static void
+ignore(struct bridge *b, size_t len)
+{
+	b->lingered += len;
+	if (b->lingered > LINGER_BYTES)
+		bridge_drop(b, "talks behind a stream");
+}
+
 static void
 read_client(struct bridge *b)
 {
@@ -84,13 +93,15 @@ read_client(struct bridge *b)
 			take_client_eof(b);
 		else if (b->state == BRIDGE_LIVE && !b->pair_shut)
 			to_server(b, chunk, (size_t)n);
+		else if (b->state == BRIDGE_TAKEN)
+			ignore(b, (size_t)n);
 		if (n < WIRE_CHUNK && !wire_pending(&b->wire))
 			return;
 	}
 }
 
-static void
-shake_hands(struct bridge *b)
+void
+bridge_shake_hands(struct bridge *b)
 {
 	int n = wire_shake_hands(&b->wire);
 
@@ -124,10 +135,13 @@ bridge_on_wire(evutil_socket_t fd, short what, void *arg)
 	struct bridge *b = arg;
 
 	(void)fd;
+	/* What epoll says it says again while it is so. */
+	if (front_turn_over(b->front))
+		return;
 	if (b->state == BRIDGE_LINGERING) {
 		linger(b);
 	} else if (b->wait == BRIDGE_HANDSHAKE) {
-		shake_hands(b);
+		front_turn_shake(b);
 	} else {
 		bool read_on = (what & EV_READ) != 0 || b->wire.read_wants_write;
 		bool progress = false;

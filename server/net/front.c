@@ -19,6 +19,7 @@
 #include <event2/listener.h>
 #include <openssl/ssl.h>
 
+#include "base/clock.h"
 #include "base/conf.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -31,6 +32,7 @@
 #define DEAD_PEER_S 60
 /* With more unsent in the kernel (by default megabytes fit) we see that the client is slow. */
 #define UNSENT_BYTES 131072
+#define REFUSAL_SAID_MS 1000
 
 struct front_listener {
 	TAILQ_ENTRY(front_listener) link;
@@ -38,6 +40,7 @@ struct front_listener {
 	enum front_door door;
 	struct evconnlistener *accepting;
 	struct event *retry; /* after running out of descriptors */
+	bool resting;	     /* until the next turn of the loop */
 	int port;
 	char *path; /* of the unix socket */
 };
@@ -78,6 +81,25 @@ front_leave(struct front *f, struct front_visitor *v)
 	}
 }
 
+/* A line a second says that there are such; the metrics say how many. */
+static void
+refuse(struct front *f, int fd, const struct sockaddr *sa, uint64_t *count, const char *why)
+{
+	int64_t now_ms = clock_mono_ms();
+	char peer[ADDRESS_TEXT_SIZE] = "unix";
+	struct address address;
+
+	++*count;
+	close(fd);
+	if (now_ms - f->refusal_said_ms < REFUSAL_SAID_MS)
+		return;
+	f->refusal_said_ms = now_ms;
+	if (address_of(sa, &address))
+		address_format(&address, peer);
+	log_warn("connection=refused peer=%s why=\"%s\" so_far=%llu", peer, why,
+	    (unsigned long long)*count);
+}
+
 static void
 on_accept(
     struct evconnlistener *accepting, evutil_socket_t fd, struct sockaddr *sa, int len, void *arg)
@@ -87,10 +109,8 @@ on_accept(
 	struct front_visitor *v = NULL;
 	struct address address;
 
-	(void)accepting;
 	if (f->counts.open >= (uint64_t)f->conf->connections) {
-		f->counts.refused_total++;
-		close(fd);
+		refuse(f, fd, sa, &f->counts.refused_total, "all connections are in use");
 		return;
 	}
 	/* Plain doors are for our own proxy and operator; a proxy's address stands for many. */
@@ -98,13 +118,30 @@ on_accept(
 	    !address_set_has(f->trusted, &address)) {
 		v = visitor_enter(f, address);
 		if (v == NULL) {
-			f->counts.refused_address++;
-			close(fd);
+			refuse(f, fd, sa, &f->counts.refused_address,
+			    "the address has all that it may");
 			return;
 		}
 	}
 	f->counts.accepted++;
 	bridge_new(f, fd, l->door, sa, (socklen_t)len, v);
+	/* libevent would go on until the backlog is empty. */
+	if (!front_turn_accept(f)) {
+		l->resting = true;
+		evconnlistener_disable(accepting);
+	}
+}
+
+void
+front_accept_again(struct front *f)
+{
+	struct front_listener *l;
+
+	TAILQ_FOREACH (l, &f->listeners, link) {
+		if (l->resting && !evtimer_pending(l->retry, NULL))
+			evconnlistener_enable(l->accepting);
+		l->resting = false;
+	}
 }
 
 static void
@@ -345,6 +382,7 @@ front_new(struct event_base *base, const struct conf *conf, front_open_fn open_f
 	TAILQ_INIT(&f->due);
 	RB_INIT(&f->visitors);
 	f->serve_due = event_new(base, -1, 0, on_due, f);
+	front_turn_start(f);
 	take_conf(f, conf);
 	if (conf->listen != NULL && *conf->listen != '\0') {
 		f->tls = tls_context_new(conf->certificate, conf->private_key, NULL, why);
@@ -402,6 +440,7 @@ front_free(struct front *f)
 		bridge_destroy(TAILQ_FIRST(&f->bridges), "server stopping");
 	assert(f->counts.open == 0 && RB_EMPTY(&f->visitors));
 	event_free(f->serve_due);
+	front_turn_stop(f);
 	address_set_free(f->trusted);
 	SSL_CTX_free(f->tls);
 	free(f);

@@ -1,6 +1,6 @@
 /*
- * front_impl: what front.c and bridge.c share: the doors' common state and the
- * way of a connection from one to the other. For these two files only.
+ * front_impl: what front.c, front_turn.c and bridge.c share: the doors' common
+ * state and the way of a connection from one to the other. For these only.
  */
 #ifndef NET_FRONT_IMPL_H
 #define NET_FRONT_IMPL_H
@@ -58,6 +58,12 @@ struct front {
 	struct bridge_list due;	    /* owe a callback or their burial */
 	struct event *serve_due;
 	struct front_counts counts;
+	/* front_turn.c's: what this turn of the loop has spent, and who waits for the next. */
+	struct event *turn;
+	struct bridge_list line;
+	int turn_accepts;
+	int64_t turn_began_us, turn_shake_us;
+	int64_t refusal_said_ms;
 	bool draining; /* whoever becomes idle is closed */
 	struct timeval lengths[FRONT_DEADLINES];
 	const struct timeval *timeouts[FRONT_DEADLINES]; /* for event_add() */
@@ -67,6 +73,19 @@ struct front {
 /* Lets a visitor in: the bridge owns fd and the visitor's place (NULL: not counted). */
 void bridge_new(struct front *, int fd, enum front_door, const struct sockaddr *, socklen_t,
     struct front_visitor *);
+/* Doors that had let in enough in one turn are open again. */
+void front_accept_again(struct front *);
+
+/* front_turn.c: the handshake goes on, now or as soon as others had their turn. */
+void front_turn_shake(struct bridge *);
+void front_turn_forget(struct bridge *);
+/* Clients had enough of this turn of the loop: the event that calls shall come again in the next. */
+bool front_turn_over(struct front *);
+/* Counts one who is let in; false: no more in this turn, front_accept_again() follows. */
+bool front_turn_accept(struct front *);
+void front_turn_start(struct front *);
+void front_turn_stop(struct front *);
+
 /* Forgets one connection of a visitor (may be NULL). */
 void front_leave(struct front *, struct front_visitor *);
 /* For front_free(): closes at once, calls on_close, frees. */

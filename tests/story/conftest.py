@@ -42,3 +42,17 @@ def world(empty):
     empty.server()
     empty.company()
     return empty
+
+
+@pytest.fixture(scope="module")
+def module_world(cluster, cert):
+    """A world that the stories of one file share; its servers are the file's to start."""
+    # in memory: a line of the log waits for the disk when somebody else's fsync() holds up the journal
+    folder = tempfile.mkdtemp(prefix="cb-", dir="/dev/shm" if os.path.isdir("/dev/shm") else "/tmp")
+    world = house.World(cluster, cert, folder)
+    yield world
+    try:
+        world.close()
+    finally:
+        if not os.environ.get("STORY_KEEP"):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,116 @@
+/*
+ * front_turn: how much of one turn of the loop clients may take. A handshake
+ * costs us a third of a millisecond and its sender, who may say the same canned
+ * hello again and again, nothing: 1,500 at once kept everybody else waiting for
+ * 200 ms; and thousands who leave in one moment are work, too. What is too much
+ * for this turn waits for the next; nobody is refused here. It must not know
+ * what else the loop does.
+ */
+#include <event2/event.h>
+#include <event2/listener.h>
+
+#include "base/clock.h"
+#include "net/bridge_impl.h"
+#include "net/front_impl.h"
+
+/* Of each turn: so many are let in, and so long do handshakes take. */
+#define TURN_ACCEPTS 32
+#define TURN_SHAKE_US 1500
+/* From the first client's event of a turn on; then the loop looks at everybody else. */
+#define TURN_US 2500
+
+/* A timer and not event_active(): that would run in this same turn. */
+static void
+arm(struct front *f)
+{
+	if (!evtimer_pending(f->turn, NULL))
+		evtimer_add(f->turn, &(struct timeval){ 0 });
+}
+
+bool
+front_turn_over(struct front *f)
+{
+	int64_t now_us = clock_mono_us();
+
+	arm(f);
+	if (f->turn_began_us == 0)
+		f->turn_began_us = now_us;
+	return now_us - f->turn_began_us > TURN_US;
+}
+
+static void
+shake(struct bridge *b)
+{
+	struct front *f = b->front;
+	int64_t began_us = clock_mono_us();
+
+	bridge_shake_hands(b);
+	f->turn_shake_us += clock_mono_us() - began_us;
+}
+
+void
+front_turn_shake(struct bridge *b)
+{
+	struct front *f = b->front;
+
+	if (b->in_line)
+		return;
+	arm(f);
+	if (f->turn_shake_us < TURN_SHAKE_US && TAILQ_EMPTY(&f->line)) {
+		shake(b);
+		return;
+	}
+	b->in_line = true;
+	TAILQ_INSERT_TAIL(&f->line, b, in_line_link);
+}
+
+void
+front_turn_forget(struct bridge *b)
+{
+	if (!b->in_line)
+		return;
+	b->in_line = false;
+	TAILQ_REMOVE(&b->front->line, b, in_line_link);
+}
+
+bool
+front_turn_accept(struct front *f)
+{
+	arm(f);
+	return ++f->turn_accepts < TURN_ACCEPTS;
+}
+
+static void
+on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	struct front *f = arg;
+	struct bridge *b;
+
+	(void)fd;
+	(void)what;
+	if (f->turn_accepts >= TURN_ACCEPTS)
+		front_accept_again(f);
+	f->turn_began_us = 0;
+	f->turn_accepts = 0;
+	f->turn_shake_us = 0;
+	while (f->turn_shake_us < TURN_SHAKE_US && (b = TAILQ_FIRST(&f->line)) != NULL) {
+		front_turn_forget(b);
+		shake(b);
+		bridge_update(b);
+	}
+	if (f->turn_shake_us > 0)
+		arm(f);
+}
+
+void
+front_turn_start(struct front *f)
+{
+	TAILQ_INIT(&f->line);
+	f->turn = evtimer_new(f->base, on_turn, f);
+}
+
+void
+front_turn_stop(struct front *f)
+{
+	event_free(f->turn);
+}
