@@ -48,13 +48,14 @@ is_field_text(const char *s, size_t len)
 
 /*
  * In the buffer each line directly follows the one before; only the line's end
- * (one or two bytes, zeroed) is between. More between them is a text cut short
- * by a NUL that the client sent, or a line folded into the next.
+ * (CR and LF, zeroed) is between. More between them is a text cut short by a NUL
+ * that the client sent, or a line folded into the next. Less is a line that ends
+ * in LF alone, which for another program on the way may not be an end.
  */
 static bool
 follows(const char *end, const char *text)
 {
-	return !MHD_CUTS_AT_NUL || (text > end && text <= end + 2);
+	return !MHD_CUTS_AT_NUL || text == end + 2;
 }
 
 static void
@@ -183,7 +184,9 @@ read_all(struct reading *r, const char *url, const char *method, const char *ver
 	req->method = req->is_head ? "GET" : method;
 	req->path = path_of(url);
 	if (req->bad_uri || !utf8_ok(req->path, strlen(req->path)) ||
-	    (MHD_CUTS_AT_NUL && version != req->uri + req->uri_len + 1))
+	    (MHD_CUTS_AT_NUL &&
+		(req->uri != method + strlen(method) + 1 ||
+		    version != req->uri + req->uri_len + 1)))
 		return "The address is malformed, not UTF-8, or has a NUL.";
 	if (*req->path != '/' && strcmp(req->path, "*") != 0)
 		return "The address is not a path.";
@@ -196,7 +199,7 @@ read_all(struct reading *r, const char *url, const char *method, const char *ver
 	size_t head_len =
 	    MHD_get_connection_info(req->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)->header_size;
 	/* Two ends of line after the last header. */
-	if (MHD_CUTS_AT_NUL && method + head_len > r->end + 4)
+	if (MHD_CUTS_AT_NUL && method + head_len != r->end + 4)
 		return "A header field is malformed.";
 	return check_framing(r, version);
 }

@@ -217,7 +217,7 @@ test_facts(void **state)
 		    "{\"method\":\"GET\",\"path\":\"/"
 		    "facts\",\"q\":\"\",\"x\":\"\",\"cookie\":\"(none)\","
 		    "\"peer\":\"127.0.0.1\",\"door\":1}" },
-		{ "GET http://x/facts?q=100%&r=%zz HTTP/1.1\nHost: x\n\n",
+		{ "GET http://x/facts?q=100%&r=%zz HTTP/1.1\r\nHost: x\r\n\r\n",
 		    "{\"method\":\"GET\",\"path\":\"/"
 		    "facts\",\"q\":\"100%\",\"x\":\"(none)\",\"cookie\":\"(none)\","
 		    "\"peer\":\"127.0.0.1\",\"door\":1}" },
