@@ -32,36 +32,22 @@ get_number(const uint8_t *in, int bytes)
 	return value;
 }
 
-struct signing {
-	uint8_t token[TOKEN_SIZE];
-	bool done;
-};
-
-/* The newest secret is called first: one is enough. */
-static bool
-sign(void *arg, const uint8_t secret[32])
-{
-	struct signing *s = arg;
-	uint8_t mac[32];
-
-	hmac_sha256(secret, 32, s->token, NAMES_SIZE, mac);
-	memcpy(s->token + NAMES_SIZE, mac, MAC_SIZE);
-	s->done = true;
-	return false;
-}
-
 char *
 api_link_token(struct tenant *tenant, struct id callback)
 {
-	struct signing s = { .done = false };
-	struct projection *p = tenant_projection(tenant);
+	uint8_t token[TOKEN_SIZE], secret[32], mac[32];
+	const struct projection *p = tenant_projection(tenant);
 
-	put_number(s.token, (uint64_t)tenant_id(tenant), 4);
-	put_number(s.token + 4, callback.hi, 8);
-	put_number(s.token + 12, callback.lo, 8);
-	if (p != NULL)
-		projection_each_secret(p, "link", sign, &s);
-	return s.done ? base64url_encode(s.token, sizeof(s.token)) : NULL;
+	if (p == NULL ||
+	    !projection_signing_secret(p, "link", node_now_ms(tenant_node(tenant)), secret))
+		return NULL;
+	put_number(token, (uint64_t)tenant_id(tenant), 4);
+	put_number(token + 4, callback.hi, 8);
+	put_number(token + 12, callback.lo, 8);
+	hmac_sha256(secret, sizeof(secret), token, NAMES_SIZE, mac);
+	explicit_bzero(secret, sizeof(secret));
+	memcpy(token + NAMES_SIZE, mac, MAC_SIZE);
+	return base64url_encode(token, sizeof(token));
 }
 
 struct check {

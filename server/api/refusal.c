@@ -40,6 +40,8 @@ const struct refusal refusals[] = {
 	{ "invalid", 422, "Some of what was sent is wrong; errors names each." },
 	{ "key_reused", 422, "This Idempotency-Key was used before, with another request." },
 	{ "locked", 423, "Too many failed sign-ins: the account is locked for a while." },
+	{ "secret_in_use", 409, "It is the newest of its purpose: make another first." },
+	{ "too_many_secrets", 409, "There are a hundred already: retire some." },
 	{ "removed", 403, "This agent was removed." },
 	{ "unknown_command", 500,
 	    "The database does not know this command: it is older than this server." },

@@ -19,6 +19,7 @@ static const struct api_route *const tables[] = {
 	api_routes_call,
 	api_routes_admin,
 	api_routes_company,
+	api_routes_secret,
 	api_routes_operator,
 	api_routes_events,
 	api_routes_ops,

@@ -99,6 +99,14 @@ const json_t *projection_tenant(const struct projection *);			/* image */
 /* Secrets of one purpose, newest first: calls until the function returns false. */
 void projection_each_secret(const struct projection *, const char *purpose,
     bool (*)(void *arg, const uint8_t value[32]), void *arg);
+/*
+ * The one that signs: the newest that every node has had the time to hear of
+ * (10 s), or else the oldest there is. False: there is none.
+ */
+bool projection_signing_secret(const struct projection *, const char *purpose, int64_t now_ms,
+    uint8_t value[32]);
+/* Before they are loaded again, as rows of projection_load(). */
+void projection_forget_secrets(struct projection *);
 /* The live callback's holder, 0 nobody or unknown here; its queue likewise. */
 int projection_holder(const struct projection *, struct id callback);
 /* The callback that a pending offer / a live attempt belongs to; false unknown. */

@@ -78,6 +78,7 @@ struct secret {
 	TAILQ_ENTRY(secret) link;	/* newest first */
 	int id;
 	bool newest;
+	int64_t created_at;
 	char *purpose;
 	uint8_t value[32];
 };
@@ -284,6 +285,7 @@ bool settings_queue(struct projection *, const json_t *, const char **why);
 bool settings_form(struct projection *, const json_t *, const char **why);
 bool settings_class(struct projection *, const json_t *, const char **why);
 bool settings_secret(struct projection *, const json_t *, const char **why);
+void settings_secrets_free(struct projection *);
 struct queue *settings_queue_find(const struct projection *, int id);
 struct queue *settings_queue_named(const struct projection *, const char *);
 struct class *settings_class_find(const struct projection *, int id);

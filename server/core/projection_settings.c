@@ -263,7 +263,7 @@ settings_class(struct projection *p, const json_t *image, const char **why)
 	return true;
 }
 
-/* ---- secrets: from a load only ---- */
+/* ---- secrets: from a load only, for no event tells them ---- */
 
 bool
 settings_secret(struct projection *p, const json_t *image, const char **why)
@@ -281,6 +281,7 @@ settings_secret(struct projection *p, const json_t *image, const char **why)
 
 	s->id = (int)id;
 	s->newest = json_bool(image, "newest", false);
+	s->created_at = json_int(image, "created_at", 0);
 	s->purpose = xstrdup(purpose);
 	memcpy(s->value, value, sizeof(s->value));
 	TAILQ_FOREACH (before, &p->secrets, link) {
@@ -292,6 +293,19 @@ settings_secret(struct projection *p, const json_t *image, const char **why)
 	else
 		TAILQ_INSERT_TAIL(&p->secrets, s, link);
 	return true;
+}
+
+void
+settings_secrets_free(struct projection *p)
+{
+	struct secret *s;
+
+	while ((s = TAILQ_FIRST(&p->secrets)) != NULL) {
+		TAILQ_REMOVE(&p->secrets, s, link);
+		explicit_bzero(s->value, sizeof(s->value));
+		free(s->purpose);
+		free(s);
+	}
 }
 
 /* ---- the end ---- */
@@ -346,7 +360,6 @@ void
 settings_free(struct projection *p)
 {
 	struct form *f;
-	struct secret *s;
 
 	setting_map_free(&p->skills);
 	setting_map_free(&p->dispositions);
@@ -360,11 +373,6 @@ settings_free(struct projection *p)
 	}
 	map_fini(&p->forms);
 	map_fini(&p->forms_by_key);
-	while ((s = TAILQ_FIRST(&p->secrets)) != NULL) {
-		TAILQ_REMOVE(&p->secrets, s, link);
-		explicit_bzero(s->value, sizeof(s->value));
-		free(s->purpose);
-		free(s);
-	}
+	settings_secrets_free(p);
 	json_decref(p->tenant);
 }

@@ -107,6 +107,34 @@ projection_each_secret(const struct projection *p, const char *purpose,
 	}
 }
 
+/* What one node signs any other must know: its page of the log is at most this late. */
+#define SECRET_SETTLE_MS 10000
+
+bool
+projection_signing_secret(
+    const struct projection *p, const char *purpose, int64_t now_ms, uint8_t value[32])
+{
+	const struct secret *s, *chosen = NULL;
+
+	TAILQ_FOREACH (s, &p->secrets, link) {
+		if (strcmp(s->purpose, purpose) != 0)
+			continue;
+		chosen = s;
+		if (s->created_at <= now_ms - SECRET_SETTLE_MS)
+			break;
+	}
+	if (chosen == NULL)
+		return false;
+	memcpy(value, chosen->value, 32);
+	return true;
+}
+
+void
+projection_forget_secrets(struct projection *p)
+{
+	settings_secrets_free(p);
+}
+
 int
 projection_holder(const struct projection *p, struct id callback)
 {

@@ -33,6 +33,9 @@ static const struct command commands[] = {
 	    "Makes a company what the document says, and shows what changed" },
 	{ "show", ctl_show, 1, 1, "jsqgl", NULL, "Shows what there is, as a table or as JSON" },
 	{ "cancel", ctl_cancel, 1, 1, "rj", "ID [-r TEXT] [-j]", "Cancels a callback" },
+	{ "rotate", ctl_rotate, 0, 0, "", "", "Makes a new secret that signs links" },
+	{ "retire", ctl_retire, 1, 1, "", "ID",
+	    "Ends an old secret, and the links that it signed" },
 	{ "tail", ctl_tail, 0, 0, "aj", "[-a ID] [-j]",
 	    "Follows the events as they happen, one line each" },
 };

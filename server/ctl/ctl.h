@@ -34,6 +34,8 @@ int ctl_apply(const struct ctl *);
 int ctl_show(const struct ctl *);
 int ctl_cancel(const struct ctl *);
 int ctl_tail(const struct ctl *);
+int ctl_rotate(const struct ctl *);
+int ctl_retire(const struct ctl *);
 
 /* The things that `show` knows, separated by "|". */
 const char *ctl_show_things(void);

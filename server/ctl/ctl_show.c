@@ -45,6 +45,9 @@ static const struct thing things[] = {
 	{ "nodes", "/v1/nodes", "",
 	    { { "NAME", "name" }, { "ID", "id" }, { "ALIVE", "alive" }, { "STARTED", "started_at" },
 		{ "UNTIL", "until_at" }, { "LEASES", "leases" } } },
+	{ "secrets", "/v1/secrets", "",
+	    { { "ID", "id" }, { "PURPOSE", "purpose" }, { "CREATED", "created_at" },
+		{ "NEWEST", "newest" } } },
 	{ "waits", "/v1/waits", "",
 	    { { "WAIT", "wait" }, { "FOR_MS", "for_ms" }, { "PATH", "path" } } },
 	{ "tenants", "/v1/tenants", "",
@@ -58,7 +61,7 @@ static const struct thing things[] = {
 const char *
 ctl_show_things(void)
 {
-	return "callbacks|agents|queues|nodes|waits|tenants|company";
+	return "callbacks|agents|queues|secrets|nodes|waits|tenants|company";
 }
 
 static char *

@@ -39,12 +39,15 @@ struct tenant {
 	struct routing *routing;
 	struct ticket *load, *look; /* in the lane now */
 	bool look_again;	    /* asked for while one was in the lane */
+	struct ticket *secrets;	    /* likewise, of the secrets */
+	bool secrets_again;
 	struct event *retry;
 };
 
 static void on_events(void *, const struct lane_event *, size_t);
 static void on_loaded(void *, const PGresult *, const char *);
 static void on_looked(void *, const PGresult *, const char *);
+static void on_secrets(void *, const PGresult *, const char *);
 static void on_retry(evutil_socket_t, short, void *);
 
 static void
@@ -96,6 +99,8 @@ tenant_free(struct tenant *t)
 		lane_forget(t->load);
 	if (t->look != NULL)
 		lane_forget(t->look);
+	if (t->secrets != NULL)
+		lane_forget(t->secrets);
 	routing_hold(t->routing, false);
 	lane_free(t->lane);
 	routing_free(t->routing);
@@ -225,6 +230,44 @@ on_loaded(void *arg, const PGresult *res, const char *err)
 	tenant_look(t);
 }
 
+/* The log says that they changed, and not what they are. */
+static void
+read_secrets(struct tenant *t)
+{
+	char id[16];
+
+	t->secrets_again = t->secrets != NULL;
+	if (t->secrets_again)
+		return;
+	snprintf(id, sizeof id, "%d", t->id);
+	t->secrets =
+	    lane_read(t->lane, STATEMENT_load_secrets, (const char *[]){ id }, on_secrets, t);
+	if (t->secrets == NULL)
+		tenant_doubt(t, "its secrets could not be asked for");
+}
+
+static void
+on_secrets(void *arg, const PGresult *res, const char *err)
+{
+	struct tenant *t = arg;
+	const char *why = err;
+
+	t->secrets = NULL;
+	if (t->projection == NULL)
+		return;
+	if (err == NULL)
+		projection_forget_secrets(t->projection);
+	for (int i = 0; why == NULL && i < PQntuples(res); i++) {
+		json_t *image = json_loads(PQgetvalue(res, i, 1), 0, NULL);
+		projection_load(t->projection, PQgetvalue(res, i, 0), image, &why);
+		json_decref(image);
+	}
+	if (why != NULL)
+		tenant_doubt(t, why);
+	else if (t->secrets_again)
+		read_secrets(t);
+}
+
 /* False: the projection is in doubt and nothing after this event may be applied. */
 static bool
 apply(struct tenant *t, const struct lane_event *e)
@@ -240,6 +283,8 @@ apply(struct tenant *t, const struct lane_event *e)
 		if (strcmp(e->kind, "agent.connected") == 0 ||
 		    strcmp(e->kind, "agent.disconnected") == 0)
 			presence_told(t->presence, e->agent_id);
+		else if (strncmp(e->kind, "secret.", 7) == 0)
+			read_secrets(t);
 		return true;
 	case PROJECTION_OLD:
 		return true;

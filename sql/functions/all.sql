@@ -18,6 +18,7 @@
 \ir decide_close.sql
 \ir decide_agent.sql
 \ir decide_session.sql
+\ir decide_secret.sql
 \ir company_member.sql
 \ir company_check.sql
 \ir company.sql

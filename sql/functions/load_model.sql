@@ -21,9 +21,7 @@ BEGIN
 	RETURN QUERY SELECT 'status', image_status(s, s.seq) FROM agent_status s WHERE s.tenant_id = p_tenant ORDER BY s.agent_id;
 	RETURN QUERY SELECT 'session', image_session(s)::text FROM session s WHERE s.tenant_id = p_tenant;
 	RETURN QUERY SELECT 'class', image_class(k)::text FROM requirement_class k WHERE k.tenant_id = p_tenant ORDER BY k.class_id;
-	RETURN QUERY SELECT 'secret', jsonb_build_object('id', s.secret_id, 'purpose', s.purpose, 'value', encode(s.value, 'hex'),
-			'newest', s.secret_id = max(s.secret_id) OVER (PARTITION BY s.purpose))::text
-		FROM secret s WHERE s.tenant_id = p_tenant ORDER BY s.secret_id;
+	RETURN QUERY SELECT * FROM load_secrets(p_tenant);
 
 	RETURN QUERY SELECT 'callback', image_callback(c, c.seq) FROM callback c
 		WHERE c.tenant_id = p_tenant AND c.state IN ('offered', 'ready_to_call', 'establishing', 'connected', 'on_hold');

@@ -15,9 +15,7 @@ BEGIN
 	IF v_tenant IS NULL THEN
 		RETURN (SELECT t.tenant_id FROM tenant t WHERE t.name = p_name);
 	END IF;
-	-- two random UUIDs are 244 bits of the operating system's randomness
-	INSERT INTO secret (tenant_id, secret_id, purpose, value, created_at)
-	VALUES (v_tenant, 1, 'link', sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), clock_timestamp());
+	PERFORM secret_new(v_tenant, 'link', clock_timestamp());
 	RETURN v_tenant;
 END
 $$;

@@ -17,7 +17,7 @@ CREATE TABLE tenant (
 	history_days	int NOT NULL DEFAULT 90 CHECK (history_days BETWEEN 1 AND 3650)
 );
 
--- secret: keys that sign links. The newest signs; older ones still verify until they are deleted.
+-- secret: keys that sign links. The newest signs; older ones still verify until they are retired (deleted).
 CREATE TABLE secret (
 	tenant_id	int NOT NULL REFERENCES tenant,
 	secret_id	int NOT NULL,

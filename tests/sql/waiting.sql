@@ -108,8 +108,8 @@ SELECT is(array_agg(DISTINCT kind ORDER BY kind), '{agent,attempt,callback,class
   FROM model;
 SELECT is(array_agg(image ->> 'id' ORDER BY n), ARRAY[pg_temp.id(902)::text], 'only pending offers') FROM model WHERE kind = 'offer';
 SELECT is(array_agg(image ->> 'id' ORDER BY n), ARRAY[pg_temp.id(802)::text], 'only current attempts') FROM model WHERE kind = 'attempt';
-SELECT is(array_agg(image ORDER BY n), ARRAY[jsonb_build_object('id', 1, 'purpose', 'link', 'value', repeat('61', 32), 'newest', false),
-	jsonb_build_object('id', 2, 'purpose', 'link', 'value', repeat('62', 32), 'newest', true)], 'secrets, the newest marked') FROM model WHERE kind = 'secret';
+SELECT is(array_agg(image ORDER BY n), ARRAY[jsonb_build_object('id', 1, 'purpose', 'link', 'value', repeat('61', 32), 'newest', false, 'created_at', :t0),
+	jsonb_build_object('id', 2, 'purpose', 'link', 'value', repeat('62', 32), 'newest', true, 'created_at', :t0)], 'secrets, the newest marked') FROM model WHERE kind = 'secret';
 SELECT is(array_agg((image ->> 'id')::uuid ORDER BY n), array_cat(array_cat(array_cat(array_cat(
 		(SELECT array_agg(i ORDER BY i) FROM unnest(ARRAY[pg_temp.id(701), pg_temp.id(702)]) i),
 		pg_temp.due(:t0, 1, 20)), pg_temp.due(:t0, 2, 20)), pg_temp.due(:t0, 3, 20)), pg_temp.future(:t0, 30)), 'callbacks: live, due by class, future')

@@ -339,7 +339,8 @@ static const struct { const char *name; int status; } known[] = {
 	{ "offer_not_pending", 409 }, { "attempt_over", 409 }, { "linked", 409 }, { "agent_unavailable", 409 },
 	{ "logged_out", 409 }, { "not_due", 409 }, { "not_connected", 409 }, { "disposition_required", 422 },
 	{ "unknown_disposition", 422 }, { "bad_outcome", 422 }, { "bad_time", 422 }, { "invalid", 422 },
-	{ "key_reused", 422 }, { "locked", 423 }, { "removed", 403 }, { "unknown_command", 500 }, { "unchanged", 200 },
+	{ "key_reused", 422 }, { "locked", 423 }, { "removed", 403 }, { "secret_in_use", 409 },
+	{ "too_many_secrets", 409 }, { "unknown_command", 500 }, { "unchanged", 200 },
 };
 
 static void

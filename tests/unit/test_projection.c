@@ -625,8 +625,8 @@ settings_can_be_asked(void **state)
 		memset(value, '0', 64);
 		value[64] = '\0';
 		value[1] = (char)('0' + i);
-		json_t *secret = json_pack("{s:i, s:s, s:s, s:b}", "id", i, "purpose", "link",
-		    "value", value, "newest", i == 2);
+		json_t *secret = json_pack("{s:i, s:s, s:s, s:I, s:b}", "id", i, "purpose", "link",
+		    "value", value, "created_at", (json_int_t)(1000 * i), "newest", i == 2);
 
 		assert_true(projection_load(p, "secret", secret, &why));
 		json_decref(secret);
@@ -635,6 +635,19 @@ settings_can_be_asked(void **state)
 	assert_int_equal(n, 2);
 	projection_each_secret(p, "other", keep_first, &n);
 	assert_int_equal(n, 2);
+
+	/* The newest that is ten seconds old signs; before any is, the oldest. */
+	static const struct { int64_t now_ms; int id; } signs[] = {
+		{ 5000, 1 }, { 11000, 1 }, { 11999, 1 }, { 12000, 2 }, { 99000, 2 },
+	};
+	uint8_t key[32];
+	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
+		assert_true(projection_signing_secret(p, "link", signs[i].now_ms, key));
+		assert_int_equal(key[0], signs[i].id);
+	}
+	assert_false(projection_signing_secret(p, "other", 99000, key));
+	projection_forget_secrets(p);
+	assert_false(projection_signing_secret(p, "link", 99000, key));
 	projection_free(p);
 	world_free(w);
 }
