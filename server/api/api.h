@@ -45,6 +45,7 @@ struct api_call {
 	struct id command_id;
 	bool unsure;			/* the token may be one that another node has just given: who.c looks */
 	int looks;
+	bool stranger;			/* what he makes the worker thread think comes after all others */
 	enum http_verdict (*serve)(struct api_call *);
 	/* The road's and the table's own (road.h). */
 	const struct api_route *route;

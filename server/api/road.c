@@ -299,7 +299,9 @@ road_think(struct api_call *call, const char *wait, void (*job)(void *),
 		.call = call, .job = job, .then = then, .data = data, .data_free = data_free
 	};
 	LIST_INSERT_HEAD(&api_thoughts(call->api)->list, t, link);
-	if (!work_run(api_work(call->api), thought_run, on_thought, t)) {
+	bool room = call->stranger ? work_run_last(api_work(call->api), thought_run, on_thought, t)
+				   : work_run(api_work(call->api), thought_run, on_thought, t);
+	if (!room) {
 		thought_free(t);
 		return road_busy(call);
 	}

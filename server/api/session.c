@@ -10,24 +10,23 @@
 #include "api/fields.h"
 #include "api/road.h"
 #include "api/show.h"
+#include "api/sign_in_limit.h"
 #include "api/who.h"
-#include "base/bucket.h"
 #include "base/clock.h"
 #include "base/conf.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/password.h"
+#include "base/work.h"
 #include "node/node.h"
 #include "node/tenant.h"
 
-/* From one address: 20 at once, 10 a minute after that. */
-#define SIGN_IN_BURST 20
-#define SIGN_IN_PERIOD_MS 120000
 #define NAME_MAX_BYTES 200
 #define PASSWORD_MAX_BYTES 1024
 
 /* A sign-in on its way; the call's data. */
 struct sign_in {
+	struct sign_in_limit limit;
 	int agent_id; /* 0: no such agent */
 	int tenant_id;
 	char *role;
@@ -53,6 +52,7 @@ sign_in_free(void *arg)
 {
 	struct sign_in *s = arg;
 
+	sign_in_limit_fini(&s->limit);
 	free(s->role);
 	free(s->token);
 	free(s);
@@ -78,17 +78,27 @@ compare(void *arg)
 	c->equal = password_check(c->password, c->stored);
 }
 
-/* 0, or the seconds until this address may try again. */
-static int
-sign_in_throttle(struct api_call *call)
+/* False: he is told to wait. */
+static bool
+sign_in_throttle(struct api_call *call, struct sign_in *s, const char *tenant, const char *name)
 {
 	if (http_door(call->req) == FRONT_UNIX)
-		return 0;
-	char *key = xasprintf("sign-in %s", http_peer(call->req));
-	int64_t ms = bucket_take(
-	    api_buckets(call->api), key, SIGN_IN_BURST, SIGN_IN_PERIOD_MS, clock_mono_ms());
-	free(key);
-	return (int)((ms + 999) / 1000);
+		return true;
+	int64_t ms = sign_in_limit_take(
+	    &s->limit, api_buckets(call->api), http_peer(call->req), tenant, name, clock_mono_ms());
+	if (ms > 0) {
+		http_problem(call->req, 429, "too-many-sign-ins",
+		    "Too many sign-ins from this address, or with this name.", NULL,
+		    (int)((ms + 999) / 1000));
+		return false;
+	}
+	call->stranger = !s->limit.known;
+	/* Told before the database is asked: in a storm that would be most of the work. */
+	if (!call->stranger || !work_last_full(api_work(call->api)))
+		return true;
+	sign_in_limit_give(&s->limit, api_buckets(call->api));
+	(void)road_busy(call);
+	return false;
 }
 
 /* The only tenant's name when none was said; "" is nobody's. */
@@ -112,12 +122,6 @@ session_open(struct api_call *call)
 	(void)fields_text(&f, "password", FIELDS_REQUIRED, PASSWORD_MAX_BYTES);
 	if (!fields_ok(&f, call))
 		return HTTP_DONE;
-	int wait_s = sign_in_throttle(call);
-	if (wait_s > 0) {
-		http_problem(call->req, 429, "too-many-sign-ins",
-		    "Too many sign-ins from this address.", NULL, wait_s);
-		return HTTP_DONE;
-	}
 	if (tenant == NULL && node_tenant_next(node, NULL) == NULL && node_not_ready(node) != NULL)
 		return api_problem(
 		    call, 503, "loading", "The server is still loading what it needs to know.");
@@ -126,6 +130,8 @@ session_open(struct api_call *call)
 	call->data = s;
 	call->data_free = sign_in_free;
 	const char *params[] = { tenant != NULL ? tenant : only_tenant(node), name };
+	if (!sign_in_throttle(call, s, params[0], name))
+		return HTTP_DONE;
 	return api_query(call, STATEMENT_load_credential, params, "credential", on_credential);
 }
 
@@ -163,7 +169,8 @@ on_credential(struct api_call *call, const PGresult *res, const char *err)
 			return;
 		}
 	}
-	road_think(call, "password", compare, on_compared, c, comparison_free);
+	if (road_think(call, "password", compare, on_compared, c, comparison_free) == HTTP_DONE)
+		sign_in_limit_give(&s->limit, api_buckets(call->api));
 }
 
 static void
@@ -251,9 +258,10 @@ cookie_set(struct api_call *call, const char *token, long long seconds)
 static void
 on_opened(struct api_call *call, const struct lane_answer *a)
 {
-	const struct sign_in *s = call->data;
+	struct sign_in *s = call->data;
 	json_t *answer = json_object(), *agent = json_object();
 
+	sign_in_limit_succeeded(&s->limit, api_buckets(call->api), clock_mono_ms());
 	json_object_set_new(agent, "id", json_integer(s->agent_id));
 	json_object_set(agent, "name", json_object_get(call->body, "name"));
 	json_object_set_new(agent, "role", json_string(s->role));

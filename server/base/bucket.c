@@ -112,6 +112,45 @@ clamp_ms(int64_t ms, int64_t min)
 	return ms < min ? min : ms > MS_MAX ? MS_MAX : ms;
 }
 
+struct measure {
+	int64_t now_ns, token_ns, whole_ns;
+};
+
+static struct measure
+measure_of(int burst, int64_t period_ms, int64_t now_ms)
+{
+	int64_t token_ns = period_ms * NS_PER_MS / burst;
+
+	if (token_ns == 0)
+		token_ns = 1;
+	return (struct measure){ clamp_ms(now_ms, 0) * NS_PER_MS, token_ns, token_ns * burst };
+}
+
+/* Full, or emptier than empty because the limit was lowered since; ms until a token is there. */
+static int64_t
+settle(struct bucket *b, const struct measure *m)
+{
+	if (b->full_ns < m->now_ns)
+		b->full_ns = m->now_ns;
+	if (b->full_ns > m->now_ns + m->whole_ns)
+		b->full_ns = m->now_ns + m->whole_ns;
+	int64_t wait_ns = b->full_ns + m->token_ns - (m->now_ns + m->whole_ns);
+	return wait_ns > 0 ? (wait_ns + NS_PER_MS - 1) / NS_PER_MS : 0;
+}
+
+int64_t
+bucket_look(struct bucket_table *t, const char *key, int burst, int64_t period_ms, int64_t now_ms)
+{
+	uint64_t hash[4];
+
+	period_ms = clamp_ms(period_ms, 1);
+	if (burst < 1)
+		return period_ms;
+	struct measure m = measure_of(burst, period_ms, now_ms);
+	struct bucket *b = find(t, key, hash);
+	return b != NULL ? settle(b, &m) : 0;
+}
+
 int64_t
 bucket_take(struct bucket_table *t, const char *key, int burst, int64_t period_ms, int64_t now_ms)
 {
@@ -120,11 +159,7 @@ bucket_take(struct bucket_table *t, const char *key, int burst, int64_t period_m
 	period_ms = clamp_ms(period_ms, 1);
 	if (burst < 1)
 		return period_ms;
-	int64_t now_ns = clamp_ms(now_ms, 0) * NS_PER_MS;
-	int64_t token_ns = period_ms * NS_PER_MS / burst;
-	if (token_ns == 0)
-		token_ns = 1;
-	int64_t whole_ns = token_ns * burst;
+	struct measure m = measure_of(burst, period_ms, now_ms);
 	struct bucket *b = find(t, key, hash);
 
 	if (b == NULL) {
@@ -133,17 +168,11 @@ bucket_take(struct bucket_table *t, const char *key, int burst, int64_t period_m
 		TAILQ_REMOVE(&t->uses, b, use);
 		TAILQ_INSERT_TAIL(&t->uses, b, use);
 	}
-	/* Full, or emptier than empty because the limit was lowered since. */
-	if (b->full_ns < now_ns)
-		b->full_ns = now_ns;
-	if (b->full_ns > now_ns + whole_ns)
-		b->full_ns = now_ns + whole_ns;
-
-	int64_t wait_ns = b->full_ns + token_ns - (now_ns + whole_ns);
-	if (wait_ns > 0)
-		return (wait_ns + NS_PER_MS - 1) / NS_PER_MS;
-	b->full_ns += token_ns;
-	b->token_ns = token_ns;
+	int64_t wait_ms = settle(b, &m);
+	if (wait_ms > 0)
+		return wait_ms;
+	b->full_ns += m.token_ns;
+	b->token_ns = m.token_ns;
 	return 0;
 }
 

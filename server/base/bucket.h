@@ -19,6 +19,8 @@ void bucket_table_free(struct bucket_table *);
  */
 int64_t bucket_take(struct bucket_table *, const char *key, int burst,
     int64_t period_ms, int64_t now_ms);
+/* The same answer, but takes nothing. */
+int64_t bucket_look(struct bucket_table *, const char *key, int burst, int64_t period_ms, int64_t now_ms);
 /* Puts a token back: what it was taken for did not happen. */
 void bucket_give(struct bucket_table *, const char *key);
 

@@ -1,5 +1,5 @@
 /*
- * work: hands jobs to one thread and their ends back to the loop, by two lists
+ * work: hands jobs to one thread and their ends back to the loop, by lists
  * under one lock and an eventfd. It must not look at the jobs' args.
  */
 #include "base/work.h"
@@ -21,6 +21,7 @@
 #include "base/mem.h"
 
 #define WORK_WAITING_MAX 64
+#define WORK_LAST_MAX 32
 
 struct work_item {
 	STAILQ_ENTRY(work_item) link;
@@ -38,9 +39,9 @@ struct work {
 	bool in_done;
 	pthread_mutex_t lock; /* over what follows */
 	pthread_cond_t asked;
-	struct work_list waiting;
+	struct work_list waiting, last; /* first these, then those */
 	struct work_list finished;
-	int waiting_count;
+	int waiting_count, last_count;
 	bool stop;
 };
 
@@ -66,6 +67,7 @@ work_new(struct event_base *base)
 	struct work *w = xcalloc(1, sizeof(*w));
 
 	STAILQ_INIT(&w->waiting);
+	STAILQ_INIT(&w->last);
 	STAILQ_INIT(&w->finished);
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->asked, NULL);
@@ -81,23 +83,58 @@ work_new(struct event_base *base)
 	return w;
 }
 
-bool
-work_run(struct work *w, void (*job)(void *), void (*done)(void *), void *arg)
+static bool
+ask(struct work *w, struct work_list *list, int *count, int max, struct work_item what)
 {
 	struct work_item *item = xmalloc(sizeof(*item));
 
-	*item = (struct work_item){ .job = job, .done = done, .arg = arg };
+	*item = what;
 	pthread_mutex_lock(&w->lock);
-	bool room = w->waiting_count < WORK_WAITING_MAX;
+	bool room = *count < max;
 	if (room) {
-		STAILQ_INSERT_TAIL(&w->waiting, item, link);
-		w->waiting_count++;
+		STAILQ_INSERT_TAIL(list, item, link);
+		++*count;
 		pthread_cond_signal(&w->asked);
 	}
 	pthread_mutex_unlock(&w->lock);
 	if (!room)
 		free(item);
 	return room;
+}
+
+bool
+work_run(struct work *w, void (*job)(void *), void (*done)(void *), void *arg)
+{
+	return ask(w, &w->waiting, &w->waiting_count, WORK_WAITING_MAX,
+	    (struct work_item){ .job = job, .done = done, .arg = arg });
+}
+
+bool
+work_run_last(struct work *w, void (*job)(void *), void (*done)(void *), void *arg)
+{
+	return ask(w, &w->last, &w->last_count, WORK_LAST_MAX,
+	    (struct work_item){ .job = job, .done = done, .arg = arg });
+}
+
+bool
+work_last_full(struct work *w)
+{
+	pthread_mutex_lock(&w->lock);
+	bool full = w->last_count >= WORK_LAST_MAX;
+	pthread_mutex_unlock(&w->lock);
+	return full;
+}
+
+static struct work_item *
+pop(struct work_list *list, int *count)
+{
+	struct work_item *item = STAILQ_FIRST(list);
+
+	if (item != NULL) {
+		STAILQ_REMOVE_HEAD(list, link);
+		--*count;
+	}
+	return item;
 }
 
 /* The next job, or NULL when it is time to stop. */
@@ -107,13 +144,12 @@ next_item(struct work *w)
 	struct work_item *item = NULL;
 
 	pthread_mutex_lock(&w->lock);
-	while (!w->stop && STAILQ_EMPTY(&w->waiting))
+	while (!w->stop && STAILQ_EMPTY(&w->waiting) && STAILQ_EMPTY(&w->last))
 		pthread_cond_wait(&w->asked, &w->lock);
-	if (!w->stop) {
-		item = STAILQ_FIRST(&w->waiting);
-		STAILQ_REMOVE_HEAD(&w->waiting, link);
-		w->waiting_count--;
-	}
+	if (!w->stop)
+		item = pop(&w->waiting, &w->waiting_count);
+	if (!w->stop && item == NULL)
+		item = pop(&w->last, &w->last_count);
 	pthread_mutex_unlock(&w->lock);
 	return item;
 }
@@ -124,6 +160,7 @@ on_thread(void *arg)
 	struct work *w = arg;
 	const uint64_t one = 1;
 
+	/* Not at a lower priority: holding the lock of the address space (scrypt maps 32 MB), it would stop the loop. */
 	for (struct work_item *item; (item = next_item(w)) != NULL;) {
 		item->job(item->arg);
 		pthread_mutex_lock(&w->lock);
@@ -182,6 +219,7 @@ work_free(struct work *w)
 	pthread_join(w->thread, NULL);
 
 	drop_all(&w->waiting);
+	drop_all(&w->last);
 	drop_all(&w->finished);
 	event_free(w->wake);
 	close(w->wake_fd);

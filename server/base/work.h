@@ -25,6 +25,13 @@ struct work *work_new(struct event_base *);
 bool work_run(struct work *, void (*job)(void *), void (*done)(void *), void *arg)
     __attribute__((warn_unused_result));
 /*
+ * The same for who is not to keep others waiting: done only when work_run() has
+ * asked nothing, and in the order asked among themselves. False when 32 wait.
+ */
+bool work_run_last(struct work *, void (*job)(void *), void (*done)(void *), void *arg)
+    __attribute__((warn_unused_result));
+bool work_last_full(struct work *);
+/*
  * Waits for the job that runs; the rest never run, and no done is called any
  * more. The args whose done was not called belong to their callers again, who
  * must have kept them in a list to free them. Never call it from a done.

@@ -380,6 +380,14 @@ work_run(struct work *w, void (*job)(void *), void (*done)(void *), void *arg)
 	return true;
 }
 
+bool
+work_run_last(struct work *w, void (*job)(void *), void (*done)(void *), void *arg)
+{
+	return work_run(w, job, done, arg);
+}
+
+bool work_last_full(struct work *w) { (void)w; return fake.work_last_full; }
+
 void
 fake_work(void)
 {

@@ -65,7 +65,7 @@ struct fake {
 	char *params[4];
 	bool pool_waits;
 	/* the worker */
-	bool work_full, work_waits;
+	bool work_full, work_last_full, work_waits;
 	/* presence and feed */
 	int touched;
 	bool feed_waits, subscribed;

@@ -323,35 +323,76 @@ a_locked_account_is_told_when(void **state)
 	fake_end(req);
 }
 
-static void
-sign_ins_from_one_address_are_limited(void **state)
+static int
+tried(const char *peer, int number, const char *stored)
 {
-	int status = 0;
+	const char *row[] = { "1", "7", stored, NULL, "agent" };
+	struct http_request *req = fake_request("POST", "/v1/session");
+	char *body = xasprintf("{\"name\":\"ann%d\",\"password\":\"x\"}", number);
+
+	req->peer = peer;
+	fake_json(req, body);
+	fake_ask(req);
+	int status = req->status;
+	if (status == 0) {
+		fake_rows(5, stored != NULL ? 1 : 0, row);
+		if (fake.work_waits)
+			fake_work();
+		if (stored != NULL && req->status == 0)
+			fake_accept("{\"session\":{}}", 12);
+		status = req->status;
+	} else if (status == 429) {
+		assert_non_null(fake_answer_header(req, "Retry-After"));
+	}
+	fake_end(req);
+	free(body);
+	return status;
+}
+
+static void
+sign_ins_that_fail_are_limited_by_network_and_by_name(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(tried("192.0.2.7", i, NULL), 401);
+	assert_int_equal(tried("192.0.2.7", 20, NULL), 429);
+	for (int i = 0; i < 20; i++) {
+		char *peer = xasprintf("2001:db8::%x", i + 1);
+		assert_int_equal(tried(peer, 100 + i, NULL), 401);
+		free(peer);
+	}
+	assert_int_equal(tried("2001:db8::ffff", 200, NULL), 429);
+	assert_int_equal(tried("2001:db8:0:1::1", 200, NULL), 401);
+	/* A crowd at one name. */
+	for (int i = 0; i < 10; i++) {
+		char *peer = xasprintf("198.51.100.%d", i);
+		assert_int_equal(tried(peer, 300, NULL), 401);
+		free(peer);
+	}
+	assert_int_equal(tried("198.51.100.99", 300, NULL), 429);
+}
+
+/* A whole office signs in at nine, from one address; and a crowd of strangers does not keep it out. */
+static void
+who_signs_in_is_not_counted_and_known_from_then_on(void **state)
+{
+	char *stored = password_hash("x");
 
 	(void)state;
-	for (int i = 0; i < 21; i++) {
-		struct http_request *req = fake_request("POST", "/v1/session");
-		fake_json(req, "{\"name\":\"ann\",\"password\":\"x\"}");
-		fake_ask(req);
-		status = req->status;
-		if (i < 20)
-			assert_int_equal(status, 0);
-		else
-			assert_non_null(fake_answer_header(req, "Retry-After"));
-		fake_end(req);
+	for (int i = 0; i < 50; i++)
+		assert_int_equal(tried("192.0.2.8", i, stored), 201);
+	for (int i = 0; i < 10; i++) {
+		char *peer = xasprintf("203.0.113.%d", i);
+		assert_int_equal(tried(peer, 7, NULL), 401);
+		free(peer);
 	}
-	assert_int_equal(status, 429);
-	struct http_request *other = fake_request("POST", "/v1/session");
-	other->peer = "192.0.2.2";
-	fake_json(other, "{\"name\":\"ann\",\"password\":\"x\"}");
-	fake_ask(other);
-	assert_int_equal(other->status, 0);
-	fake_end(other);
+	fake.work_last_full = true;
+	assert_int_equal(tried("203.0.113.77", 8, stored), 503);
+	assert_int_equal(tried("203.0.113.77", 7, stored), 429);
+	assert_int_equal(tried("192.0.2.8", 7, stored), 201);
 	fake.work_full = true;
-	struct http_request *req = fake_asked("POST", "/v1/session", NULL, "{\"name\":\"ann\",\"password\":\"x\"}");
-	fake_rows(5, 0, NULL);
-	assert_int_equal(req->status, 503);
-	fake_end(req);
+	assert_int_equal(tried("192.0.2.8", 7, stored), 503);
+	free(stored);
 }
 
 int
@@ -368,7 +409,8 @@ main(void)
 		CASE(the_right_password_opens_a_session),
 		CASE(a_wrong_password_is_counted_and_an_unknown_name_costs_as_much),
 		CASE(a_locked_account_is_told_when),
-		CASE(sign_ins_from_one_address_are_limited),
+		CASE(sign_ins_that_fail_are_limited_by_network_and_by_name),
+		CASE(who_signs_in_is_not_counted_and_known_from_then_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

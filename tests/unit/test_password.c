@@ -271,6 +271,47 @@ the_sixty_fifth_that_would_wait_is_refused(void **state)
 	sem_destroy(&go);
 }
 
+static void
+who_asks_to_be_last_is(void **state)
+{
+	struct event_base *base = event_base_new();
+	struct work *w = work_new(base);
+	struct task tasks[36], *order[36];
+	sem_t begun, go;
+	int count = 0;
+
+	(void)state;
+	sem_init(&begun, 0, 0);
+	sem_init(&go, 0, 0);
+	for (size_t i = 0; i < COUNT(tasks); i++)
+		tasks[i] = (struct task){ .base = base, .order = order, .count = &count, .last = 35 };
+	tasks[0].begun = &begun;
+	tasks[0].go = &go;
+	assert_true(work_run(w, on_job, on_done, &tasks[0]));
+	sem_wait(&begun);
+	for (size_t i = 1; i <= 32; i++) {
+		assert_false(work_last_full(w));
+		assert_true(work_run_last(w, on_job, on_done, &tasks[i]));
+	}
+	assert_true(work_last_full(w));
+	assert_false(work_run_last(w, on_job, on_done, &tasks[35]));
+	/* They are many, and the others have room and go first. */
+	assert_true(work_run(w, on_job, on_done, &tasks[33]));
+	assert_true(work_run(w, on_job, on_done, &tasks[34]));
+	sem_post(&go);
+	event_base_dispatch(base);
+	assert_int_equal(count, 35);
+	assert_ptr_equal(order[0], &tasks[0]);
+	assert_ptr_equal(order[1], &tasks[33]);
+	assert_ptr_equal(order[2], &tasks[34]);
+	for (size_t i = 1; i <= 32; i++)
+		assert_ptr_equal(order[i + 2], &tasks[i]);
+	work_free(w);
+	event_base_free(base);
+	sem_destroy(&begun);
+	sem_destroy(&go);
+}
+
 struct chain {
 	struct work *work;
 	struct event_base *base;
@@ -376,6 +417,7 @@ main(void)
 		cmocka_unit_test(no_account_is_no_password),
 		cmocka_unit_test(a_password_is_checked_off_the_loop_and_answered_on_it),
 		cmocka_unit_test(the_sixty_fifth_that_would_wait_is_refused),
+		cmocka_unit_test(who_asks_to_be_last_is),
 		cmocka_unit_test(a_done_may_ask_for_more_work),
 		cmocka_unit_test(stopping_waits_for_the_running_job_and_calls_nothing_more),
 		cmocka_unit_test(stopping_an_idle_worker_returns),
