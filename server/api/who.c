@@ -2,7 +2,8 @@
  * Who asks: the operator by his unix socket, an agent by a bearer token or by
  * the cookie of his session. Must not know what is asked for. A cookie is sent
  * by the browser whoever made it ask, so with one everything but reading needs
- * an Origin that is ours.
+ * an Origin that is ours, and reading none that is not: to follow the events is
+ * to be at one's desk.
  */
 #include "api/who.h"
 
@@ -166,6 +167,23 @@ only_reads(const char *method)
 	return strcmp(method, "GET") == 0 || strcmp(method, "OPTIONS") == 0;
 }
 
+/*
+ * A picture or a link on another page of the same site makes the browser send
+ * the cookie (SameSite counts sites, not origins) and no Origin; browsers since
+ * 2023 say in Sec-Fetch-Site whose page it was.
+ */
+static bool
+cookie_believed(struct api_call *call)
+{
+	const char *site = http_header(call->req, "Sec-Fetch-Site");
+
+	if (site != NULL && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)
+		return false;
+	if (http_header(call->req, "Origin") == NULL)
+		return only_reads(http_method(call->req));
+	return origin_ours(call);
+}
+
 static bool
 identify(struct api_call *call)
 {
@@ -183,7 +201,7 @@ identify(struct api_call *call)
 	}
 	if (cookie == NULL)
 		return refuse(call, 401, "unauthorized", "Sign in first: POST /v1/session.");
-	if (!only_reads(http_method(call->req)) && !origin_ours(call))
+	if (!cookie_believed(call))
 		return refuse(
 		    call, 403, "foreign-origin", "The Origin of this request is not this server.");
 	return session(call, cookie);

@@ -242,7 +242,8 @@ a_cookie_changes_nothing_for_a_foreign_page(void **state)
 {
 	static const struct { const char *method, *origin, *host; enum front_door door; int status; } cases[] = {
 		{ "GET", NULL, "calls.example", FRONT_TLS, 200 },
-		{ "GET", "https://evil.example", "calls.example", FRONT_TLS, 200 },
+		{ "GET", "https://evil.example", "calls.example", FRONT_TLS, 403 },
+		{ "GET", "https://calls.example", "calls.example", FRONT_TLS, 200 },
 		{ "DELETE", NULL, "calls.example", FRONT_TLS, 403 },
 		{ "DELETE", "null", "calls.example", FRONT_TLS, 403 },
 		{ "DELETE", "https://evil.example", "calls.example", FRONT_TLS, 403 },
