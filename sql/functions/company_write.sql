@@ -119,8 +119,9 @@ BEGIN
 END
 $$;
 
--- company_write_agent: agent.changed, with the status of one who is new or removed; then session.closed for each session
--- of one who is removed. His password goes too: should the name come back, the old one must not open the door.
+-- company_write_agent: agent.changed, with the status of one who is new, removed, or has another password now; then
+-- session.closed for each session of the last two: whoever knew the old password must not stay in. Of one who is
+-- removed the password goes too: should the name come back, the old one must not open the door.
 CREATE FUNCTION company_write_agent(p_tenant int, p_now timestamptz, p_seq bigint, p_ord int, p_id int, p_item jsonb,
 	p_removed boolean) RETURNS change[]
 LANGUAGE plpgsql VOLATILE
@@ -130,16 +131,14 @@ DECLARE
 	a agent;
 	s agent_status;
 	x session;
+	v_before agent;
+	v_ended boolean := p_removed;
 	v_changes change[];
 BEGIN
+	SELECT u.* INTO v_before FROM agent u WHERE u.tenant_id = p_tenant AND u.agent_id = v_id;
 	IF p_removed THEN
 		UPDATE agent u SET removed = true, version = p_seq, password = NULL, failures = 0, locked_until = NULL
 		 WHERE u.tenant_id = p_tenant AND u.agent_id = v_id RETURNING u.* INTO a;
-		SELECT * INTO s FROM agent_status u WHERE u.tenant_id = p_tenant AND u.agent_id = v_id;
-		s := status_set(s, 'logged_out', NULL, p_now);
-		s.connected := false;
-		s.node_id := NULL;
-		s.lost_at := NULL;
 	ELSE
 		INSERT INTO agent AS u (tenant_id, agent_id, name, label, role, skills, version, password)
 		VALUES (p_tenant, v_id, p_item ->> 'name', p_item ->> 'label', p_item ->> 'role',
@@ -150,10 +149,18 @@ BEGIN
 		RETURNING u.* INTO a;
 		INSERT INTO agent_status AS u (tenant_id, agent_id, seq, since, idle_since) VALUES (p_tenant, v_id, p_seq, p_now, p_now)
 		    ON CONFLICT DO NOTHING RETURNING u.* INTO s;
+		v_ended := v_before.password IS DISTINCT FROM a.password AND v_before.password IS NOT NULL;
+	END IF;
+	IF v_ended THEN
+		SELECT * INTO s FROM agent_status u WHERE u.tenant_id = p_tenant AND u.agent_id = v_id;
+		s := status_set(s, 'logged_out', NULL, p_now);
+		s.connected := false;
+		s.node_id := NULL;
+		s.lost_at := NULL;
 	END IF;
 	v_changes := ARRAY[change_of(p_ord, NULL, 'agent.changed', v_id, NULL, NULL, NULL, s,
 		jsonb_build_object('agent', image_agent(a)))];
-	IF p_removed THEN
+	IF v_ended THEN
 		FOR x IN DELETE FROM session e WHERE e.tenant_id = p_tenant AND e.agent_id = v_id RETURNING e.* LOOP
 			v_changes := v_changes || change_of(p_ord, NULL, 'session.closed', v_id, NULL, NULL, NULL, NULL,
 				jsonb_build_object('session', jsonb_build_object('token_hash', encode(x.token_hash, 'hex'), 'closed', true)));

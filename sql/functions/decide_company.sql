@@ -2,7 +2,8 @@
 -- changed. Of its answer, "changes" in the first event, says what (see company_report); when the document changes
 -- nothing there is no event to answer with, so that is the refusal 'unchanged' {"changes": []}.
 --   Passwords arrive hashed, as password_hash; a plain one is an error.
---   An agent who is removed is logged out and his sessions end; what he holds goes back at its deadline.
+--   An agent who is removed, or has another password now, is logged out and his sessions end; what he holds goes back
+--   at its deadline.
 -- Reads and writes tenant, skill, queue, disposition, agent, form; writes agent_status (a new agent's), session.
 -- Needs tenant_lock().
 CREATE FUNCTION decide_company(p_tenant int, p_now timestamptz, p_run command[]) RETURNS change[]
