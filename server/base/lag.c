@@ -62,39 +62,52 @@ cpu_us(const struct rusage *r)
 	    r->ru_stime.tv_usec;
 }
 
+/*
+ * Less the time without a processor. And who slept no oftener than the loop
+ * itself must, to wait for this tick and something else, was kept by nothing of
+ * ours but by what he computed: a virtual machine's timer can be late, too.
+ */
+static int64_t
+own_us(struct lag *l, int64_t late_us, const struct rusage *now)
+{
+	int64_t starved = starved_us(l), computed_us = cpu_us(now) - cpu_us(&l->used);
+	int64_t own = late_us - (starved - l->starved_us);
+
+	l->starved_us = starved;
+	if (now->ru_nvcsw - l->used.ru_nvcsw <= 2 && own > computed_us)
+		own = computed_us;
+	return own > 0 ? own : 0;
+}
+
 /* Who computed has used the processor; who waited for a disk has switches and faults. */
 static void
-note(struct lag *l, int64_t late_us, int64_t own_us)
+note(const struct lag *l, int64_t late_us, int64_t own, const struct rusage *now)
 {
-	struct rusage now;
-
-	getrusage(RUSAGE_THREAD, &now);
 	if (late_us > LOUD_US)
 		log_warn("loop_late_ms=%lld own_ms=%lld", (long long)(late_us / 1000),
-		    (long long)(own_us / 1000));
-	if (own_us > NOTED_US)
+		    (long long)(own / 1000));
+	if (own > NOTED_US)
 		log_debug(
 		    "loop_late_us=%lld own_us=%lld cpu_us=%lld faults=%ld,%ld switches=%ld,%ld",
-		    (long long)late_us, (long long)own_us,
-		    (long long)(cpu_us(&now) - cpu_us(&l->used)), now.ru_minflt - l->used.ru_minflt,
-		    now.ru_majflt - l->used.ru_majflt, now.ru_nvcsw - l->used.ru_nvcsw,
-		    now.ru_nivcsw - l->used.ru_nivcsw);
-	l->used = now;
+		    (long long)late_us, (long long)own, (long long)(cpu_us(now) - cpu_us(&l->used)),
+		    now->ru_minflt - l->used.ru_minflt, now->ru_majflt - l->used.ru_majflt,
+		    now->ru_nvcsw - l->used.ru_nvcsw, now->ru_nivcsw - l->used.ru_nivcsw);
 }
 
 static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct lag *l = arg;
-	int64_t now = clock_mono_us(), starved = starved_us(l);
+	struct rusage used;
+	int64_t now = clock_mono_us();
 	int64_t late = now > l->due_us ? now - l->due_us : 0;
-	int64_t own = late - (starved - l->starved_us);
-
-	own = own > 0 ? own : 0;
 
 	(void)fd;
 	(void)what;
-	l->starved_us = starved;
+	getrusage(RUSAGE_THREAD, &used);
+	int64_t own = own_us(l, late, &used);
+	note(l, late, own, &used);
+	l->used = used;
 	count(l, own);
 	if (now - l->window_us > WINDOW_US) {
 		l->last_worst_us = l->now_worst_us;
@@ -105,7 +118,6 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		l->now_worst_us = late;
 	if (late > l->worst_us)
 		l->worst_us = late;
-	note(l, late, own);
 	l->due_us = now + TICK_MS * 1000;
 	timer_in(l->tick, TICK_MS);
 }

@@ -114,8 +114,8 @@ def test_from_one_address(server):
 def test_from_many_addresses(server):
     """Each is let try a little, but there is one queue for strangers: it is full, and those who are known go first."""
     with siege.Watch(server, grow=120 * siege.MEGABYTE) as watch, Office(server) as office:
-        names = [[random.choice(["ann", "adam", f"x{random.randrange(10**6)}"]) for _ in range(NUMBER // 10 // 50)] for _ in range(50)]
-        answers = sum(siege.crowd(lambda n: guesses(server, f"127.0.1.{n + 1}", names[n]), 50, 50), Counter())
+        names = [[random.choice(["ann", "adam", f"x{random.randrange(10**6)}"]) for _ in range(NUMBER // 10 // 64)] for _ in range(64)]
+        answers = sum(siege.crowd(lambda n: guesses(server, f"127.0.1.{n % 8 + 1}", names[n]), 64, 64), Counter())
         world_goes_on(office)
         assert watch.count("database_queries_total") < NUMBER
     print(answers, "sign-in", middle(office.signed_in), "form", middle(office.asked))
