@@ -26,13 +26,23 @@ reason_of(int status)
 	return reason != NULL ? reason : "Unknown";
 }
 
+/* RFC 9110, 5.5: only the tab is legal in a field. */
+static bool
+has_control(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (((unsigned char)*text < 0x20 && *text != '\t') || *text == 0x7f)
+			return true;
+	return false;
+}
+
 void
 http_answer_header(struct http_request *req, const char *name, const char *value)
 {
 	struct http_reply *r = &req->reply;
 
-	/* A value may hold what a client sent; a line of its own it shall not get. */
-	if (strpbrk(value, "\r\n") != NULL || strpbrk(name, "\r\n: ") != NULL) {
+	/* A value may hold what a client sent; a line of its own it shall not get, nor make the answer malformed. */
+	if (has_control(value) || strpbrk(name, "\r\n: ") != NULL) {
 		log_warn("answer=field_refused name=%.40s", name);
 		return;
 	}

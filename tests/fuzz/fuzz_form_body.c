@@ -48,8 +48,8 @@ canonical(const json_t *value)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const types[] = { "application/x-www-form-urlencoded", "multipart/form-data; boundary=X",
-		"application/json" };
+	static const char *const types[] = { "application/x-www-form-urlencoded",
+		"multipart/form-data; boundary=X", "application/json" };
 	const uint8_t *line = memchr(data, '\n', size);
 	struct form_body b;
 	char hex[65];
