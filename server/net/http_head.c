@@ -183,6 +183,9 @@ read_all(struct reading *r, const char *url, const char *method, const char *ver
 	req->is_head = strcmp(method, "HEAD") == 0;
 	req->method = req->is_head ? "GET" : method;
 	req->path = path_of(url);
+	if (!is_token(method, strlen(method)) ||
+	    (MHD_CUTS_AT_NUL && req->uri != method + strlen(method) + 1))
+		return "The method is malformed.";
 	if (req->bad_uri || !utf8_ok(req->path, strlen(req->path)) ||
 	    (MHD_CUTS_AT_NUL &&
 		(req->uri != method + strlen(method) + 1 ||
