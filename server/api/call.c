@@ -96,7 +96,7 @@ callback_retry(struct api_call *call)
 {
 	static const char *const known[] = { "version", "at", "in_s", "reason", NULL };
 	struct ask ask;
-	int64_t at_ms, in_s;
+	int64_t at_ms = 0, in_s = 0;
 
 	if (!ask_read(call, &ask, known, FIELDS_REQUIRED))
 		return HTTP_DONE;

@@ -152,6 +152,15 @@ apply_next(struct api_call *call)
 	return verdict;
 }
 
+/* None, or a text: SQL would say the same of any other, but after all the others were hashed. */
+static bool
+password_fits(const json_t *password)
+{
+	return password == NULL || json_is_null(password) ||
+	    (json_string_length(password) > 0 &&
+		json_string_length(password) <= PASSWORD_MAX_BYTES);
+}
+
 /* False when one cannot be used, which was answered. */
 static bool
 passwords_fit(struct api_call *call, const json_t *document)
@@ -160,15 +169,14 @@ passwords_fit(struct api_call *call, const json_t *document)
 	size_t i;
 
 	json_array_foreach (json_object_get(document, "agents"), i, agent) {
-		const char *password = json_text(agent, "password");
+		const json_t *password = json_object_get(agent, "password");
 		bool hashed = json_object_get(agent, "password_hash") != NULL;
-		if (!hashed &&
-		    (password == NULL ||
-			(*password != '\0' && strlen(password) <= PASSWORD_MAX_BYTES)))
+		if (!hashed && password_fits(password))
 			continue;
 		/* The hash is made here: one from outside would be a password that nobody checked. */
 		char *field = xasprintf("agents[%zu].%s", i, hashed ? "password_hash" : "password");
-		invalid(call, field, hashed ? "is not known here" : "must have 1 to 1024 bytes");
+		invalid(call, field,
+		    hashed ? "is not known here" : "must be a text of 1 to 1024 bytes");
 		free(field);
 		return false;
 	}

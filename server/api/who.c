@@ -95,7 +95,9 @@ may_be_fresh(struct api_call *call, const char *token)
 
 	if (call->looks == LOOKS_MAX || node_alive(node) < 2)
 		return false;
-	call->tenant = node_tenant(node, atoi(token));
+	/* Whatever he sent: beyond an int it is nobody's. */
+	long id = strtol(token, NULL, 10);
+	call->tenant = id > 0 && id <= INT32_MAX ? node_tenant(node, (int)id) : NULL;
 	if (call->tenant == NULL || !tenant_live(call->tenant))
 		return false;
 	snprintf(key, sizeof(key), "u:%s", http_peer(call->req));
