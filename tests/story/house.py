@@ -25,6 +25,8 @@ BUILD = os.environ.get("BUILDDIR", os.path.join(SRC, "build"))
 CALLBACKD = os.path.join(BUILD, "callbackd")
 CALLBACKCTL = os.path.join(BUILD, "callbackctl")
 DEADLINE = float(os.environ.get("STORY_DEADLINE", "20"))
+# What the servers run under: a command with its options (make check-memory: valgrind).
+UNDER = os.environ.get("STORY_UNDER", "").split()
 START = "2026-11-24T09:00:00Z"
 
 
@@ -151,7 +153,7 @@ class Server:
         mark = os.path.getsize(self.log) if os.path.exists(self.log) else 0
         env = {**os.environ, "ASAN_OPTIONS": "abort_on_error=0:exitcode=99:detect_leaks=1",
                "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
-        self.process = subprocess.Popen([CALLBACKD, "-f", self.conf], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*UNDER, CALLBACKD, "-f", self.conf], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=open(self.log, "ab"), env=env)
         if wait:
             line = self.wait_log(r"ready=yes .*https=(\d+)", mark)
