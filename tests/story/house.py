@@ -133,7 +133,7 @@ class Server:
                 "private_key": self.world.cert[1], "www_dir": os.path.join(SRC, "server", "www"),
                 "node_name": self.name, "log_level": "debug",
             },
-            "limits": {"heartbeat_ms": "500", "wait_ms": "8000"},
+            "limits": {"heartbeat_ms": "500", "wait_ms": str(int(400 * DEADLINE))},
             "database": {
                 "conninfo": self.world.cluster.conninfo(self.world.database), "lease_ms": "1500", "tail_ms": "200",
             },
