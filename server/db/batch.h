@@ -23,6 +23,7 @@ struct batch {
 	struct buf text; /* the JSON array */
 	int64_t born_ms; /* monotonic; of the first sending */
 	int64_t sent_us;
+	int64_t now_ms; /* the time that was sent with it */
 };
 
 /* Takes up to `limit` tickets (at least one) out of the queue and writes the text. */
@@ -53,5 +54,10 @@ void verdict_fini(struct verdict *);
  * full, too many connections, system error).
  */
 bool verdict_blames_none(const char *sqlstate);
+/*
+ * The batch was refused because of its time, and that is an old one: it waited
+ * for a connection meanwhile. Nothing is wrong with the clock.
+ */
+bool batch_time_is_old(const struct batch *, const char *err, int64_t now_ms);
 
 #endif

@@ -249,7 +249,8 @@ turn_send(struct lane *l)
 	} else {
 		const char *params[] = { tenant, now, b->text.data };
 		snprintf(tenant, sizeof(tenant), "%d", l->tenant_id);
-		snprintf(now, sizeof(now), "%lld", (long long)clock_now_ms(l->clock));
+		b->now_ms = clock_now_ms(l->clock);
+		snprintf(now, sizeof(now), "%lld", (long long)b->now_ms);
 		b->sent_us = clock_mono_us();
 		l->query = pool_send(l->pool,
 		    b->kind == TICKET_COMMAND ? STATEMENT_execute : STATEMENT_submit, params,
@@ -454,7 +455,7 @@ on_batch(void *arg, const PGresult *res, const char *err)
 	struct lane *l = arg;
 	lane_enter(l);
 	l->query = NULL;
-	if (err == pool_err_lost) {
+	if (err == pool_err_lost || batch_time_is_old(l->flight, err, clock_now_ms(l->clock))) {
 		/* Waits in the pool for a connection; the deadline says when to give up. */
 		l->counts.resent++;
 		turn_send(l);

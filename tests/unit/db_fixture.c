@@ -36,7 +36,7 @@ static const char tables[] =
     "CREATE SEQUENCE callbackd.tries;";
 
 /*
- * Kinds: poison (an error), skew (CB001), deadlock (40P01 the first two times),
+ * Kinds: poison (an error), skew (CB001), late (CB001 before the clock's 5 s), deadlock (40P01 the first two times),
  * wait (for advisory lock 42), hang (commits, but is never answered the first
  * time), refuse (refused), mute (gets no answer).
  */
@@ -59,6 +59,8 @@ static const char take[] =
     "e->>'id';\n"
     "  IF k = 'poison' THEN PERFORM 1 / 0;\n"
     "  ELSIF k = 'skew' THEN RAISE EXCEPTION 'clock' USING ERRCODE = 'CB001';\n"
+    "  ELSIF k = 'late' AND p_now < 1700000005123 THEN"
+    "   RAISE EXCEPTION 'clock' USING ERRCODE = 'CB001';\n"
     "  ELSIF k = 'deadlock' AND nextval('callbackd.tries') <= 2 THEN"
     "   RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01';\n"
     "  ELSIF k = 'wait' THEN PERFORM pg_advisory_xact_lock(42);\n"

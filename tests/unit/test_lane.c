@@ -302,6 +302,25 @@ test_clock_skew(void **state)
 	assert_int_equal(bench.top, 0);
 }
 
+/* What waited for a connection longer than its time was good for is said again, with the present time. */
+static void
+test_stale_time(void **state)
+{
+	struct ask asks[3];
+	(void)state;
+	cluster_crash(fixture.cluster);
+	UNTIL(!pool_ready(bench.pool));
+	for (int i = 0; i < 3; i++)
+		execute(&asks[i], i == 1 ? "late" : "a");
+	UNTIL(lane_counts(bench.lane).waiting == 0);
+	bench.clock.fake_ms += 5000;
+	UNTIL(cluster_revive(fixture.cluster));
+	UNTIL(answered(asks, 3) == 3);
+	for (int i = 0; i < 3; i++)
+		accepted(&asks[i]);
+	assert_int_equal(cluster_number(fixture.cluster, "SELECT count(*) FROM event"), 3);
+}
+
 static void
 test_deadlock(void **state)
 {
@@ -619,6 +638,7 @@ main(void)
 		TEST(test_turns),
 		TEST(test_bisect),
 		TEST(test_clock_skew),
+		TEST(test_stale_time),
 		TEST(test_deadlock),
 		TEST(test_commit_then_lost),
 		TEST(test_restart),
