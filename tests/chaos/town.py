@@ -38,8 +38,10 @@ class Wire:
 
     def __init__(self, number):
         self.name = f"cb{os.getpid()}n{number}"
-        self.here, self.there = f"198.18.{number}.1", f"198.18.{number}.2"  # RFC 2544: for tests, routed nowhere
-        self.link = f"cbv{os.getpid() % 1000000}n{number}"[:15]
+        # RFC 2544: for tests, routed nowhere. A net of four for each, others may run beside us.
+        net = 4 * (os.getpid() % 4000 * 8 + number)
+        self.here, self.there = (f"198.{18 + (net >> 16)}.{net >> 8 & 255}.{(net & 255) + n}" for n in (1, 2))
+        self.link = f"cbv{os.getpid()}n{number}"[:15]
 
     def open(self):
         ip("netns", "add", self.name)
@@ -70,7 +72,7 @@ def wires_why_not():
     """None, or why there can be no network namespaces here."""
     if os.geteuid() != 0:
         return "not root"
-    wire = Wire(250)
+    wire = Wire(0)
     try:
         wire.open()
         wire.cut()
