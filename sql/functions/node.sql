@@ -1,8 +1,21 @@
 -- node: the servers on this database, and who runs which tenant's router. All times here are the database's own clock:
 -- a lease is about machines, not about callbacks.
 
+-- lock_free: takes a tenant's lock from a node that stopped reading in the middle of an answer: PostgreSQL waits for it
+-- before it can commit, and everybody else for the lock. Nothing that was told is undone, because nothing was told yet;
+-- should the node go on, it has lost a connection and sends the batch again. p_patience_ms: how long an answer may take.
+CREATE FUNCTION lock_free(p_patience_ms int) RETURNS void
+LANGUAGE sql VOLATILE
+AS $$
+	SELECT pg_terminate_backend(l.pid)
+	  FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+	 WHERE l.locktype = 'advisory' AND l.classid = 8221 AND l.objsubid = 2 AND l.granted AND a.datname = current_database()
+	   AND a.usename = current_user	-- another's may not be ended: that would be an error
+	   AND a.wait_event = 'ClientWrite' AND a.query_start < clock_timestamp() - p_patience_ms * interval '1 ms'
+$$;
+
 -- node_beat: says that the node lives for p_lease_ms more, renews the node's leases, takes those that are free or
--- passed, and clears nodes that are dead. Returns a row per tenant (one with tenant_id NULL when there is none):
+-- passed, clears nodes that are dead, and ends what one that does not read keeps locked. Returns a row per tenant (one with tenant_id NULL when there is none):
 --   held   the node runs this tenant; alive: nodes that live, this one too; db_now: ms
 -- Writes node, lease. Any number at once are safe, and none waits for another in a circle: first the node's own row,
 -- then leases in the order of tenants (whoever had to wait for one looks at it again), and last the dead, where one
@@ -17,6 +30,7 @@ DECLARE
 	v_until timestamptz := v_now + p_lease_ms * interval '1 ms';
 	v_held int[];
 BEGIN
+	PERFORM lock_free(p_lease_ms);
 	INSERT INTO node (node_id, name, started_at, until) VALUES (p_node, p_name, v_now, v_until)
 	    ON CONFLICT (node_id) DO UPDATE SET until = excluded.until, name = excluded.name;
 	WITH got AS (

@@ -1,10 +1,14 @@
 """What happens when something dies: desks, nodes, PostgreSQL, and this server itself, at random moments."""
 
+import contextlib
+import json
 import random
 import threading
 import time
+import uuid
 
 import house
+import psycopg
 
 
 def test_a_lost_desk_gives_everything_back(world):
@@ -150,6 +154,22 @@ def test_agents_of_a_dead_node_are_disconnected(empty):
     empty.until(lambda: not status(empty, "ann")["connected"], "the other node noticed")
     assert b.process.poll() is None
     assert ann.stream.ended.wait(house.DEADLINE)
+
+
+def test_a_node_that_stops_in_the_middle_of_an_answer(world):
+    """PostgreSQL waits for it to read on, with the company's lock in hand. Nobody else may have to wait for that."""
+    world.visit()
+    tenant, now_ms = world.rows("SELECT tenant_id, ms(at) FROM event ORDER BY seq DESC LIMIT 1")[0]
+    batch = [{"id": str(uuid.uuid4()), "form": 1, "phone": f"+4930{1000000 + n}", "when": "asap", "case": {}} for n in range(800)]
+    stopped = psycopg.connect(world.cluster.conninfo(world.database), options="-c search_path=callbackd,public")
+    with contextlib.closing(stopped):
+        stopped.pgconn.nonblocking = 1
+        stopped.pgconn.send_query_params(b"SELECT * FROM submit($1::int, $2::bigint, $3)", [
+            str(tenant).encode(), str(now_ms).encode(), json.dumps(batch).encode()])
+        world.until(lambda: stopped.pgconn.flush() == 0, "all of it is sent")
+        world.until(lambda: world.rows("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'ClientWrite'"), "nobody reads the answer")
+        world.visit()
+    assert world.rows("SELECT count(*) FROM callback") == [(2,)], "what nobody was told never happened"
 
 
 def test_postgresql_restarts_under_load(world):
