@@ -43,6 +43,9 @@ BEGIN
 		CASE r.kind
 		WHEN 'ready', 'not_ready' THEN
 			s := status_set(s, r.kind, CASE r.kind WHEN 'not_ready' THEN r.args ->> 'reason' END, p_now);
+			IF s.state = 'ready' AND NOT s.connected AND s.lost_at IS NULL THEN
+				s.lost_at := p_now + seconds(r.grace_s);	-- he was lost: his desk has the grace time to come
+			END IF;
 			v_kind := 'agent.' || s.state;
 		WHEN 'agent_deadline' THEN
 			-- the rest after missed offers has no next_state: it ends in ready

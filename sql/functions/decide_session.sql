@@ -75,6 +75,9 @@ BEGIN
 			ELSIF s.state = 'not_ready' AND r.args -> 'ready' = 'true' THEN
 				-- his desk was lost, or he rests: he says that he is there
 				s := status_set(s, 'ready', NULL, p_now);
+				IF NOT s.connected AND s.lost_at IS NULL THEN
+					s.lost_at := p_now + seconds(r.grace_s);
+				END IF;
 				v_changes := v_changes || change_of(r.ord, NULL, 'agent.ready', g.agent_id, NULL, NULL, NULL, s);
 			END IF;
 			IF g.failures > 0 OR g.locked_until IS NOT NULL THEN

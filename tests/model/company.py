@@ -156,6 +156,11 @@ class Status:
         self.state, self.reason, self.missed = state, reason, 0
         self.deadline = self.next_state = self.next_reason = None
 
+    def expect_desk(self, now):
+        """He is ready and his desk was lost: it has the grace time to come."""
+        if self.state == "ready" and not self.connected and self.lost is None:
+            self.lost = now + GRACE_MS
+
     def wrap_up(self, seconds, now):
         if self.state != "after_call_work":
             self.next_state, self.next_reason = self.state, self.reason
@@ -544,6 +549,7 @@ class Company:
         s = self.status_of(command)
         refuse_if(s.state == "logged_out", "logged_out")
         s.become(command["kind"], command.get("args", {}).get("reason") if command["kind"] == "not_ready" else None, self.now)
+        s.expect_desk(self.now)
         self.emit("agent." + s.state, s, command=command)
 
     not_ready = ready
@@ -618,6 +624,7 @@ class Company:
             self.emit("agent.signed_in", s)
         elif s.state == "not_ready" and args.get("ready"):
             s.become("ready", None, self.now)
+            s.expect_desk(self.now)
             self.emit("agent.ready", s)
         self.failures[s.agent] = [0, None]
 

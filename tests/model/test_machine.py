@@ -412,6 +412,7 @@ def check_deadlines(have):
         assert o["deadline"] is not None
     for s in have["statuses"].values():
         assert s["state"] != "after_call_work" or s["deadline"] is not None, s
+        assert s["state"] != "ready" or s["connected"] or s["lost"] is not None, s
 
 
 SETTINGS = hypothesis.settings(

@@ -123,6 +123,27 @@ def test_a_desk_that_never_comes_is_lost_too(world):
     world.until(lambda: status(world, "ann")["reason"] == "connection_lost", "ann lost")
 
 
+def test_nor_is_one_who_comes_back_without_a_desk_ready_for_ever(world):
+    ann, sue = world.person("ann", ready=True), world.person("sue", stream=False)
+    ann.stream.expect("agent.connected")
+    ann.stream.cut()
+    lost = {"state": "not_ready", "reason": "connection_lost", "connected": False}
+
+    def goes_by():
+        world.until(lambda: not status(world, "ann")["connected"], "ann has no desk")
+        world.advance(31)
+        world.until(lambda: status(world, "ann") == lost, "ann lost")
+
+    goes_by()
+    with world.servers[0].client() as client:
+        assert client.post("/v1/session", json={"name": "ann", "password": "demo-ann", "ready": True}).status_code == 201
+    assert status(world, "ann")["state"] == "ready"
+    goes_by()
+    sue.do("PUT", "/v1/agents/ann/status", {"state": "ready"})
+    assert status(world, "ann")["state"] == "ready"
+    goes_by()
+
+
 def test_an_agent_whose_sessions_ran_out_is_logged_out(world):
     ann = world.person("ann", ready=True)
     ann.stream.expect("agent.connected")
