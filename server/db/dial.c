@@ -1,7 +1,8 @@
 /*
  * One attempt at a connection after the other, never blocking the loop (but
  * for the look-up of a host's name, which libpq does at once: conninfo should
- * name a socket folder or a hostaddr). Must not know statements or queries.
+ * name a socket folder or a hostaddr). Of several hosts each has its own short
+ * attempt, in turn, until one is a primary. Must not know statements or queries.
  */
 #include "db/dial.h"
 
@@ -14,16 +15,23 @@
 #include "base/conf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "db/hosts.h"
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS 5000
+/* With several hosts one of them is about to become the primary. */
+#define BACKOFF_HOSTS_MAX_MS 1000
+#define HOST_PATIENCE_MS 2000
 
 struct dial {
 	struct event_base *base;
 	const char *name;
 	int number;
 	char *conninfo, *options;
-	int patience_ms;
+	struct hosts *hosts;
+	size_t at, tried; /* the host of this attempt, and how many before it since the back-off */
+	bool worked;	  /* the connection handed over last did: its host is the first again */
+	int patience_ms;  /* with one attempt */
 	int backoff_ms;
 	PGconn *pg;	     /* while connecting; else NULL */
 	struct event *ready; /* one shot, while connecting */
@@ -69,7 +77,11 @@ dial_new(struct event_base *base, const struct conf *conf, const char *name, int
 	d->number = number;
 	d->conninfo = xstrdup(conf->conninfo);
 	d->options = options_merge(conf);
-	d->patience_ms = dial_patience_ms(conf);
+	d->hosts = hosts_new(conf->conninfo);
+	d->patience_ms = hosts_patience_ms(d->hosts);
+	if (d->patience_ms == 0)
+		d->patience_ms =
+		    hosts_count(d->hosts) > 1 ? HOST_PATIENCE_MS : dial_patience_ms(conf);
 	d->backoff_ms = BACKOFF_FIRST_MS;
 	d->timer = evtimer_new(base, on_timer, d);
 	d->up = up;
@@ -97,26 +109,45 @@ dial_free(struct dial *d)
 	attempt_end(d);
 	PQfinish(pg);
 	event_free(d->timer);
+	hosts_free(d->hosts);
 	free(d->conninfo);
 	free(d->options);
 	free(d);
 }
 
 /* Half of the wait is chance, so that many nodes do not come back together. */
+static void
+back_off(struct dial *d)
+{
+	int max = hosts_count(d->hosts) > 1 ? BACKOFF_HOSTS_MAX_MS : BACKOFF_MAX_MS;
+	uint32_t half = (uint32_t)d->backoff_ms / 2;
+	timer_set(d, (int)(half + arc4random_uniform(half + 1)));
+	d->backoff_ms = d->backoff_ms < max / 2 ? d->backoff_ms * 2 : max;
+}
+
+/* The next host at once, until all were tried. One that worked is tried again first: it may have crashed only. */
 void
 dial_again(struct dial *d)
 {
-	uint32_t half = (uint32_t)d->backoff_ms / 2;
-	timer_set(d, (int)(half + arc4random_uniform(half + 1)));
-	if (d->backoff_ms < BACKOFF_MAX_MS)
-		d->backoff_ms *= 2;
-	if (d->backoff_ms > BACKOFF_MAX_MS)
-		d->backoff_ms = BACKOFF_MAX_MS;
+	if (d->worked) {
+		d->tried = 0;
+		d->worked = false;
+		back_off(d);
+		return;
+	}
+	d->at = (d->at + 1) % hosts_count(d->hosts);
+	if (++d->tried < hosts_count(d->hosts)) {
+		timer_set(d, 0);
+		return;
+	}
+	d->tried = 0;
+	back_off(d);
 }
 
 void
 dial_worked(struct dial *d)
 {
+	d->worked = true;
 	d->backoff_ms = BACKOFF_FIRST_MS;
 }
 
@@ -175,12 +206,17 @@ attempt_poll(struct dial *d)
 static void
 attempt_start(struct dial *d)
 {
-	/* The operator's conninfo overrides what stands before it; what follows overrides it. */
+	/*
+	 * The operator's conninfo overrides what stands before it; what follows overrides
+	 * it, unless it is NULL. A machine that lost its power says nothing: keepalives
+	 * find that out for who only listens, tcp_user_timeout for who has asked.
+	 */
 	static const char *const keys[] = { "application_name", "keepalives_idle",
-		"keepalives_interval", "keepalives_count", "dbname", "client_encoding", "options",
-		NULL };
-	const char *const values[] = { "callbackd", "10", "5", "3", d->conninfo, "UTF8", d->options,
-		NULL };
+		"keepalives_interval", "keepalives_count", "tcp_user_timeout", "dbname",
+		"client_encoding", "options", "host", "hostaddr", "port", NULL };
+	struct host h = hosts_get(d->hosts, d->at);
+	const char *const values[] = { "callbackd", "10", "5", "3", "5000", d->conninfo, "UTF8",
+		d->options, h.host, h.hostaddr, h.port, NULL };
 	char why[DIAL_WHY_SIZE];
 	d->pg = PQconnectStartParams(keys, values, 1);
 	if (d->pg == NULL || PQstatus(d->pg) == CONNECTION_BAD) {
