@@ -6,6 +6,7 @@ SET search_path = callbackd, public;
 
 \ir tables/meta.sql
 \ir tables/tenant.sql
+\ir tables/epoch.sql
 \ir tables/event.sql
 \ir tables/company.sql
 \ir tables/callback.sql

@@ -1,7 +1,7 @@
 /*
  * The life of one pipelined connection: handed over by dial, the statement
- * table prepared, then a FIFO of queries whose head is the state, until it
- * fails. Must not know which query goes where, nor why it was asked.
+ * table prepared and the log's epoch settled, then a FIFO of queries whose head
+ * is the state, until it fails. Must not know which query goes where, nor why it was asked.
  */
 #include "db/conn.h"
 
@@ -23,6 +23,8 @@ struct conn {
 	PGconn *pg; /* NULL while dialling */
 	struct event *read, *write, *watchdog;
 	unsigned prepared; /* statements the server has; below STATEMENT_COUNT: not ready */
+	int epoch;	   /* of the log it leads to, once that is settled */
+	bool settled;
 	bool ready;
 	bool proved;	  /* answered a query since it came up */
 	bool null_before; /* the last PQgetResult() returned NULL */
@@ -73,7 +75,7 @@ conn_close(struct conn *c)
 	conn_unwatch(c);
 	PQfinish(c->pg);
 	c->pg = NULL;
-	c->ready = c->proved = c->null_before = false;
+	c->settled = c->ready = c->proved = c->null_before = false;
 	c->prepared = 0;
 	c->depth = 0;
 }
@@ -129,6 +131,13 @@ conn_fail_libpq(struct conn *c)
 	conn_fail(c, dial_why(c->pg, why));
 }
 
+void
+conn_drop(struct conn *c, const char *why)
+{
+	assert(c->ready);
+	conn_fail(c, why);
+}
+
 static void
 watchdog_set(struct conn *c, int64_t ms)
 {
@@ -152,6 +161,10 @@ watchdog_begin(struct conn *c)
 		watchdog_set(c, c->patience_ms);
 }
 
+/*
+ * Then the first question, before this connection may be used: a standby that
+ * was promoted, or a restored database, begins a new epoch of the log.
+ */
 static bool
 prepare_all(PGconn *pg)
 {
@@ -159,7 +172,9 @@ prepare_all(PGconn *pg)
 		if (!PQsendPrepare(
 			pg, statement_name(i), statement_text(i), statement_params(i), NULL))
 			return false;
-	return PQpipelineSync(pg);
+	return PQsendQueryPrepared(
+		   pg, statement_name(STATEMENT_epoch_settle), 0, NULL, NULL, NULL, 0) &&
+	    PQpipelineSync(pg);
 }
 
 static void
@@ -259,22 +274,55 @@ flight_keep(struct query *q, PGresult *res)
 
 /* False when the connection failed. */
 static bool
-prepare_keep(struct conn *c, PGresult *res)
+prepare_fail(struct conn *c, const PGresult *res)
 {
-	if (PQresultStatus(res) == PGRES_COMMAND_OK) {
-		c->prepared++;
-		PQclear(res);
-		return true;
-	}
 	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
-	char *why = xasprintf("cannot prepare %s, sqlstate %s",
-	    c->prepared < STATEMENT_COUNT ? statement_name((enum statement)c->prepared) : "",
+	bool settling = c->prepared == STATEMENT_COUNT;
+	char *why = xasprintf("cannot %s %s, sqlstate %s", settling ? "ask" : "prepare",
+	    statement_name(settling ? STATEMENT_epoch_settle : (enum statement)c->prepared),
 	    state != NULL ? state : "unknown");
-	PQclear(res);
-	c->handlers->on_unfit(c->arg);
+	if (!settling)
+		c->handlers->on_unfit(c->arg, pool_unfit_schema);
+	else if (state != NULL && strcmp(state, "25006") == 0)
+		c->handlers->on_unfit(c->arg, pool_unfit_standby);
 	conn_fail(c, why);
 	free(why);
 	return false;
+}
+
+/* False when the connection failed. */
+static bool
+prepare_keep(struct conn *c, PGresult *res)
+{
+	ExecStatusType status = PQresultStatus(res);
+	bool good = true;
+	if (status == PGRES_COMMAND_OK && c->prepared < STATEMENT_COUNT)
+		c->prepared++;
+	else if (status == PGRES_TUPLES_OK && PQntuples(res) == 1 && PQnfields(res) == 1) {
+		c->epoch = atoi(PQgetvalue(res, 0, 0));
+		c->settled = true;
+	} else
+		good = prepare_fail(c, res);
+	PQclear(res);
+	return good;
+}
+
+/* Everything is prepared and the epoch known, and both committed. False when the connection failed. */
+static bool
+prepare_end(struct conn *c)
+{
+	if (!c->settled) {
+		conn_fail(c, "no epoch");
+		return false;
+	}
+	if (!c->handlers->on_settled(c->arg, c, c->epoch)) {
+		conn_fail(c, "it leads to the log of an older epoch");
+		return false;
+	}
+	c->ready = true;
+	log_info("pool connection=%d from=preparing to=ready epoch=%d", c->number, c->epoch);
+	c->handlers->on_up(c->arg);
+	return true;
 }
 
 /* One step of the pipeline. False when the connection failed. */
@@ -291,12 +339,7 @@ conn_take(struct conn *c, PGresult *res)
 	}
 	if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
 		PQclear(res);
-		if (c->ready)
-			return flight_answer(c);
-		c->ready = true;
-		log_info("pool connection=%d from=preparing to=ready", c->number);
-		c->handlers->on_up(c->arg);
-		return true;
+		return c->ready ? flight_answer(c) : prepare_end(c);
 	}
 	if (!c->ready)
 		return prepare_keep(c, res);

@@ -27,10 +27,12 @@ struct query {
 TAILQ_HEAD(query_list, query);
 
 struct conn_handlers {
+	/* Leads to a log of this epoch, see epoch_settle(). False: not up then, and tried again. */
+	bool (*on_settled)(void *arg, const struct conn *, int epoch);
 	void (*on_up)(void *arg);
 	void (*on_down)(void *arg);
-	/* The database answers, but does not know a statement; it is tried again. */
-	void (*on_unfit)(void *arg);
+	/* The database answers, but it cannot be worked with, for that reason; it is tried again. */
+	void (*on_unfit)(void *arg, const char *why);
 	/* The query left the flight and is the callee's again; res as in pool_done_fn. */
 	void (*on_answer)(void *arg, struct query *, const PGresult *res, const char *err);
 };
@@ -44,5 +46,7 @@ unsigned conn_depth(const struct conn *); /* queries in flight */
 /* Only when ready. Sends, or fails and answers it (and all before it) as lost. */
 void conn_send(struct conn *, struct query *);
 void conn_flush(struct conn *);
+/* Only when ready. Ends it, and tries again; what is in flight is answered as lost. */
+void conn_drop(struct conn *, const char *why);
 
 #endif

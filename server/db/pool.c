@@ -23,8 +23,9 @@ struct pool {
 	struct event_base *base;
 	struct conn **conns;
 	int size;
-	int ready;  /* connections */
-	bool unfit; /* a connection said so since the last one that came up */
+	int ready;	   /* connections */
+	int epoch;	   /* of the log they lead to; 0: not known, or there is no tenant */
+	const char *unfit; /* a connection said so since the last one that came up */
 	struct query_list wait;
 	unsigned waiting, waiting_max;
 	struct event *pump;
@@ -36,6 +37,10 @@ struct pool {
 
 const char pool_err_lost[] = "connection lost";
 const char pool_err_stopping[] = "stopping";
+const char pool_unfit_schema[] = "the database has not the schema that this server needs: load "
+				 "sql/schema.sql, "
+				 "or apply sql/upgrade";
+const char pool_unfit_standby[] = "the database is a standby, or read-only";
 
 static const struct {
 	const char *name, *text;
@@ -47,12 +52,14 @@ static const struct {
 };
 
 static void on_pump(evutil_socket_t, short, void *);
+static bool on_settled(void *, const struct conn *, int);
 static void on_up(void *);
 static void on_down(void *);
-static void on_unfit(void *);
+static void on_unfit(void *, const char *);
 static void on_answer(void *, struct query *, const PGresult *, const char *);
 
 static const struct conn_handlers handlers = {
+	.on_settled = on_settled,
 	.on_up = on_up,
 	.on_down = on_down,
 	.on_unfit = on_unfit,
@@ -192,10 +199,10 @@ pool_ready(const struct pool *p)
 	return p->ready > 0;
 }
 
-bool
+const char *
 pool_unfit(const struct pool *p)
 {
-	return p->ready == 0 && p->unfit;
+	return p->ready == 0 ? p->unfit : NULL;
 }
 
 void
@@ -247,12 +254,31 @@ on_pump(evutil_socket_t fd, short what, void *arg)
 		conn_flush(p->conns[i]);
 }
 
+/*
+ * Epochs only grow, so an older one is that of a primary which was replaced and
+ * does not know it yet. Those who still lead there, perhaps to a machine that is
+ * silent for ever, go before the new one comes.
+ */
+static bool
+on_settled(void *arg, const struct conn *settled, int epoch)
+{
+	struct pool *p = arg;
+	if (epoch != 0 && epoch < p->epoch)
+		return false;
+	if (p->epoch != 0 && epoch != p->epoch)
+		for (int i = 0; i < p->size; i++)
+			if (p->conns[i] != settled && conn_ready(p->conns[i]))
+				conn_drop(p->conns[i], "another connection leads to a later log");
+	p->epoch = epoch;
+	return true;
+}
+
 static void
 on_up(void *arg)
 {
 	struct pool *p = arg;
 	p->ready++;
-	p->unfit = false;
+	p->unfit = NULL;
 	if (!TAILQ_EMPTY(&p->wait))
 		event_active(p->pump, EV_TIMEOUT, 0);
 	if (p->ready == 1 && p->on_ready != NULL)
@@ -270,10 +296,10 @@ on_down(void *arg)
 }
 
 static void
-on_unfit(void *arg)
+on_unfit(void *arg, const char *why)
 {
 	struct pool *p = arg;
-	p->unfit = true;
+	p->unfit = why;
 }
 
 /* The text of an error may quote a parameter: only its SQLSTATE is logged. */

@@ -48,9 +48,16 @@ struct query *pool_send(struct pool *, enum statement, const char *const *params
 /* The asker is gone: done will not be called; the query runs out, or is dropped when it was not sent yet. */
 void pool_forget(struct query *);
 bool pool_ready(const struct pool *);	/* at least one connection works */
-/* The database answers, but has not all functions of statement.def: no schema, or not ours. */
-bool pool_unfit(const struct pool *);
-/* on_ready(arg, true) when the first connection comes up, false when the last is lost. */
+/* The database answers, but cannot be worked with: the sentence that says why. NULL: nothing is known against it. */
+const char *pool_unfit(const struct pool *);
+extern const char pool_unfit_schema[];	/* it has not all functions of statement.def */
+extern const char pool_unfit_standby[];
+/*
+ * on_ready(arg, true) when the first connection comes up, false when the last is
+ * lost. All connections lead to one history of the log: the first one that leads
+ * to a later one (a standby was promoted, a backup restored) ends the others, so
+ * that is seen as lost and found; one that leads to an older one is refused.
+ */
 void pool_watch(struct pool *, void (*on_ready)(void *, bool), void *arg);
 
 struct pool_counts { uint64_t sent, failed, lost, reconnects; unsigned waiting, in_flight, connections; };

@@ -154,8 +154,16 @@ on_pool(void *arg, bool ready)
 
 	n->connected = ready;
 	log_info("database=%s", ready ? "connected" : "lost");
-	if (ready)
+	if (ready) {
 		schema_check(n);
+		return;
+	}
+	/*
+	 * What comes back may be the log of another epoch, and answers are lost: load
+	 * again. From now on, so that no event of that one is taken for one of this.
+	 */
+	for (struct entry *e = TAILQ_FIRST(&n->tenants); e != NULL; e = TAILQ_NEXT(e, link))
+		tenant_doubt(e->tenant, "the database connection was lost");
 }
 
 static void
@@ -226,9 +234,6 @@ on_schema(void *arg, const PGresult *res, const char *err)
 		n->lease = lease_new(n->base, n->pool, n->conf, n->id, &lease_handlers, n);
 		return;
 	}
-	/* Connection lost and found: another epoch, lost answers: load again. */
-	for (struct entry *e = TAILQ_FIRST(&n->tenants); e != NULL; e = TAILQ_NEXT(e, link))
-		tenant_doubt(e->tenant, "the database connection was lost");
 	lease_beat(n->lease);
 }
 
@@ -347,10 +352,8 @@ node_not_ready(const struct node *n)
 
 	if (n->problem != NULL)
 		return n->problem;
-	if (pool_unfit(n->pool))
-		return "the database has not the schema that this server needs: load "
-		       "sql/schema.sql, "
-		       "or apply sql/upgrade";
+	if (pool_unfit(n->pool) != NULL)
+		return pool_unfit(n->pool);
 	if (!n->connected || !n->schema_known)
 		return "the database does not answer";
 	if (!n->beaten)

@@ -35,5 +35,6 @@
 \ir load_waiting.sql
 \ir load_events.sql
 \ir load_callback.sql
+\ir epoch.sql
 \ir tenant.sql
 \ir node.sql

@@ -1,7 +1,7 @@
 -- tenant: companies, and what a node asks before it knows one.
 
 -- tenant_create: makes a company with the secret that signs its links, or finds the one of that name. NULL when the
--- name cannot be one (a-z, 0-9, _ and -, at most 63). Writes tenant, secret.
+-- name cannot be one (a-z, 0-9, _ and -, at most 63). Writes tenant, secret, epoch.
 CREATE FUNCTION tenant_create(p_name text) RETURNS int
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -16,6 +16,7 @@ BEGIN
 		RETURN (SELECT t.tenant_id FROM tenant t WHERE t.name = p_name);
 	END IF;
 	PERFORM secret_new(v_tenant, 'link', clock_timestamp());
+	PERFORM epoch_begin(v_tenant, log_origin());
 	RETURN v_tenant;
 END
 $$;

@@ -1,5 +1,5 @@
 -- tenant: one company. Everything else leads with tenant_id, so that the schema can be distributed by it.
---   epoch       changes at failover or restore; a client that comes with another one gets a reset
+--   epoch       changes at failover or restore (functions/epoch.sql); a client that comes with another one gets a reset
 --   floor_seq   events up to this one were deleted by retention (0: none)
 CREATE TABLE tenant (
 	tenant_id	int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
