@@ -20,7 +20,7 @@ def site():
     site.remove()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster():
     cluster = house.Cluster()
     yield cluster
