@@ -149,7 +149,7 @@ offset_learn(struct lease *l, int64_t db_now)
 	l->offset_known = true;
 }
 
-enum column { TENANT_ID, NAME, HELD, ALIVE, DB_NOW, COLUMNS };
+enum column { TENANT_ID, NAME, HELD, EPOCH, ALIVE, DB_NOW, COLUMNS };
 
 static void
 beat_take(struct lease *l, const PGresult *res)
@@ -161,7 +161,8 @@ beat_take(struct lease *l, const PGresult *res)
 	for (int row = 0; row < PQntuples(res); row++)
 		if (!PQgetisnull(res, row, TENANT_ID))
 			l->handlers->on_tenant(l->arg, atoi(PQgetvalue(res, row, TENANT_ID)),
-			    PQgetvalue(res, row, NAME), *PQgetvalue(res, row, HELD) == 't');
+			    PQgetvalue(res, row, NAME), *PQgetvalue(res, row, HELD) == 't',
+			    atoi(PQgetvalue(res, row, EPOCH)));
 	l->handlers->on_beat(l->arg, alive, l->offset_ms);
 }
 

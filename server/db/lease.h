@@ -18,7 +18,7 @@ struct pool;
 
 struct lease_handlers {
 	/* Once per beat and tenant. held: this node runs its router until the next beat or lease_lost. */
-	void (*on_tenant)(void *arg, int tenant_id, const char *name, bool held);
+	void (*on_tenant)(void *arg, int tenant_id, const char *name, bool held, int epoch);
 	/* Once per beat, after the tenants. offset_ms: database clock minus machine clock. */
 	void (*on_beat)(void *arg, int nodes_alive, int64_t offset_ms);
 	/* No beat succeeded for a whole lease: nothing is held any more. */

@@ -60,7 +60,7 @@ static void on_schema_retry(evutil_socket_t, short, void *);
 static void on_slow(evutil_socket_t, short, void *);
 static void on_tail_ready(void *);
 static void on_notice(void *, int, uint64_t);
-static void on_tenant(void *, int, const char *, bool);
+static void on_tenant(void *, int, const char *, bool, int);
 static void on_beat(void *, int, int64_t);
 static void on_lease_lost(void *);
 
@@ -249,7 +249,7 @@ entry_find(const struct node *n, int tenant)
 }
 
 static void
-on_tenant(void *arg, int id, const char *name, bool held)
+on_tenant(void *arg, int id, const char *name, bool held, int epoch)
 {
 	struct node *n = arg;
 	struct entry *e = entry_find(n, id);
@@ -262,6 +262,9 @@ on_tenant(void *arg, int id, const char *name, bool held)
 		TAILQ_INSERT_TAIL(&n->tenants, e, link);
 	}
 	tenant_lease(e->tenant, held, n->alive);
+	/* Begun by a peer while this node's connections stayed. */
+	if (tenant_live(e->tenant) && projection_epoch(tenant_projection(e->tenant)) != epoch)
+		tenant_doubt(e->tenant, "another epoch");
 }
 
 static void

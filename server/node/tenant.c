@@ -46,6 +46,7 @@ struct tenant {
 
 static void on_events(void *, const struct lane_event *, size_t);
 static void on_loaded(void *, const PGresult *, const char *);
+static void on_shortened(void *, const PGresult *, const char *);
 static void on_looked(void *, const PGresult *, const char *);
 static void on_secrets(void *, const PGresult *, const char *);
 static void on_retry(evutil_socket_t, short, void *);
@@ -195,6 +196,36 @@ projection_of(struct tenant *t, const PGresult *res, const char **why)
 	return p;
 }
 
+/* The log lost its end, and PostgreSQL knows nothing of it: that is another epoch, too. */
+static void
+log_shortened(struct tenant *t, uint64_t head)
+{
+	char id[16], epoch[16];
+
+	log_error("tenant=%s head=%d.%llu applied=%llu the log has lost its end", t->name,
+	    projection_epoch(t->projection), (unsigned long long)head,
+	    (unsigned long long)projection_seq(t->projection));
+	snprintf(id, sizeof id, "%d", t->id);
+	snprintf(epoch, sizeof epoch, "%d", projection_epoch(t->projection));
+	t->load = lane_read(
+	    t->lane, STATEMENT_epoch_shortened, (const char *[]){ id, epoch }, on_shortened, t);
+	if (t->load == NULL)
+		timer_in(t->retry, LOAD_RETRY_MS);
+}
+
+static void
+on_shortened(void *arg, const PGresult *res, const char *err)
+{
+	struct tenant *t = arg;
+
+	(void)res;
+	t->load = NULL;
+	if (err == NULL)
+		load(t);
+	else
+		timer_in(t->retry, LOAD_RETRY_MS);
+}
+
 static void
 on_loaded(void *arg, const PGresult *res, const char *err)
 {
@@ -213,6 +244,11 @@ on_loaded(void *arg, const PGresult *res, const char *err)
 	}
 	bool same_log =
 	    t->projection != NULL && projection_epoch(t->projection) == projection_epoch(p);
+	if (same_log && projection_seq(p) < projection_seq(t->projection)) {
+		log_shortened(t, projection_seq(p));
+		projection_free(p);
+		return;
+	}
 	projection_free(t->projection);
 	t->projection = p;
 	routing_forget(t->routing);

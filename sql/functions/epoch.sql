@@ -19,29 +19,35 @@ BEGIN
 END
 $$;
 
--- epoch_begin: a new epoch for a tenant whose log was last written elsewhere than p_origin. Needs tenant_lock().
+-- epoch_begin: a new epoch for a tenant, whose log is written at p_origin. Needs tenant_lock(). Writes tenant, epoch.
 -- Not the old number + 1: a backup of before a failover does not know that one, and would give its number out again,
 -- for another history. So it is the seconds since 2020 (an int until 2088), which no backup can take back.
--- Without any row (a company of before there were epochs) the present one is written down. Writes tenant, epoch.
 CREATE FUNCTION epoch_begin(p_tenant int, p_origin text) RETURNS void
 LANGUAGE plpgsql VOLATILE
 AS $$
-DECLARE
-	v_known text := (SELECT e.origin FROM epoch e WHERE e.tenant_id = p_tenant ORDER BY e.epoch DESC LIMIT 1);
 BEGIN
-	IF v_known = p_origin THEN
-		RETURN;
-	END IF;
-	IF v_known IS NOT NULL THEN
-		UPDATE tenant t
-		   SET epoch = greatest(t.epoch + 1, extract(epoch FROM clock_timestamp() - timestamptz '2020-01-01Z')::int)
-		 WHERE t.tenant_id = p_tenant;
-	END IF;
+	UPDATE tenant t
+	   SET epoch = greatest(t.epoch + 1, extract(epoch FROM clock_timestamp() - timestamptz '2020-01-01Z')::int)
+	 WHERE t.tenant_id = p_tenant;
+	PERFORM epoch_record(p_tenant, p_origin);
+END
+$$;
+
+-- epoch_record: writes down where the tenant's present epoch began.
+CREATE FUNCTION epoch_record(p_tenant int, p_origin text) RETURNS void
+LANGUAGE sql VOLATILE
+AS $$
 	INSERT INTO epoch (tenant_id, epoch, origin, after_seq, begun_at)
 	SELECT t.tenant_id, t.epoch, p_origin, coalesce((SELECT max(e.seq) FROM event e WHERE e.tenant_id = p_tenant), 0),
 		clock_timestamp()
-	  FROM tenant t WHERE t.tenant_id = p_tenant;
-END
+	  FROM tenant t WHERE t.tenant_id = p_tenant
+$$;
+
+-- epoch_origin: where the tenant's log was written when its present epoch began; NULL: nobody wrote that down.
+CREATE FUNCTION epoch_origin(p_tenant int) RETURNS text
+LANGUAGE sql STABLE
+AS $$
+	SELECT e.origin FROM epoch e WHERE e.tenant_id = p_tenant ORDER BY e.epoch DESC LIMIT 1
 $$;
 
 -- epoch_settle: what a node asks on each new connection before anything else: begins a new epoch for the tenants whose
@@ -55,16 +61,32 @@ DECLARE
 	v_tenant int;
 BEGIN
 	FOR v_tenant IN
-		SELECT t.tenant_id
-		  FROM tenant t LEFT JOIN LATERAL (
-			SELECT e.origin FROM epoch e WHERE e.tenant_id = t.tenant_id ORDER BY e.epoch DESC LIMIT 1) e ON true
-		 WHERE e.origin IS DISTINCT FROM v_origin
-		 ORDER BY t.tenant_id
+		SELECT t.tenant_id FROM tenant t WHERE epoch_origin(t.tenant_id) IS DISTINCT FROM v_origin ORDER BY t.tenant_id
 	LOOP
 		PERFORM tenant_lock(v_tenant);
 		-- looks again: another node may have held the lock, and have done it
-		PERFORM epoch_begin(v_tenant, v_origin);
+		CASE
+			WHEN epoch_origin(v_tenant) = v_origin THEN
+				NULL;
+			WHEN epoch_origin(v_tenant) IS NULL THEN
+				-- a company of before there were epochs
+				PERFORM epoch_record(v_tenant, v_origin);
+			ELSE
+				PERFORM epoch_begin(v_tenant, v_origin);
+		END CASE;
 	END LOOP;
 	RETURN (SELECT coalesce(max(t.epoch), 0) FROM tenant t);
+END
+$$;
+
+-- epoch_shortened: a node has applied more of that epoch than the log holds. Then the log lost its end although nobody
+-- promoted or recovered anything: a disk that lied about what it had written, or an older copy of the files that was
+-- started as it was. Begins a new epoch, unless another node did. Locks the tenant.
+CREATE FUNCTION epoch_shortened(p_tenant int, p_epoch int) RETURNS void
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+	PERFORM tenant_lock(p_tenant);
+	PERFORM epoch_begin(t.tenant_id, log_origin()) FROM tenant t WHERE t.tenant_id = p_tenant AND t.epoch = p_epoch;
 END
 $$;

@@ -15,13 +15,14 @@ AS $$
 $$;
 
 -- node_beat: says that the node lives for p_lease_ms more, renews the node's leases, takes those that are free or
--- passed, clears nodes that are dead, and ends what one that does not read keeps locked. Returns a row per tenant (one with tenant_id NULL when there is none):
---   held   the node runs this tenant; alive: nodes that live, this one too; db_now: ms
+-- passed, clears nodes that are dead, and ends what one that does not read keeps locked. Returns a row per tenant (one
+-- with tenant_id NULL when there is none):
+--   held   the node runs this tenant; epoch: its log's; alive: nodes that live, this one too; db_now: ms
 -- Writes node, lease. Any number at once are safe, and none waits for another in a circle: first the node's own row,
 -- then leases in the order of tenants (whoever had to wait for one looks at it again), and last the dead, where one
 -- that somebody else is clearing or reviving is passed over.
 CREATE FUNCTION node_beat(p_node uuid, p_name text, p_lease_ms int)
-RETURNS TABLE (tenant_id int, name text, held boolean, alive int, db_now bigint)
+RETURNS TABLE (tenant_id int, name text, held boolean, epoch int, alive int, db_now bigint)
 LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
@@ -48,7 +49,7 @@ BEGIN
 	 USING (SELECT n.node_id FROM node n WHERE n.until <= v_now AND n.node_id <> p_node FOR UPDATE SKIP LOCKED) x
 	 WHERE d.node_id = x.node_id;
 	RETURN QUERY
-	SELECT t.tenant_id, t.name, coalesce(t.tenant_id = ANY (v_held), false),
+	SELECT t.tenant_id, t.name, coalesce(t.tenant_id = ANY (v_held), false), t.epoch,
 		(SELECT count(*)::int FROM node n WHERE n.until > v_now), ms(v_now)
 	  FROM (SELECT) one LEFT JOIN tenant t ON true
 	 ORDER BY t.tenant_id;

@@ -16,7 +16,7 @@ BEGIN
 		RETURN (SELECT t.tenant_id FROM tenant t WHERE t.name = p_name);
 	END IF;
 	PERFORM secret_new(v_tenant, 'link', clock_timestamp());
-	PERFORM epoch_begin(v_tenant, log_origin());
+	PERFORM epoch_record(v_tenant, log_origin());
 	RETURN v_tenant;
 END
 $$;

@@ -7,7 +7,7 @@
 SET client_min_messages = warning;
 BEGIN;
 SET LOCAL search_path = callbackd, public;
-SELECT plan(17);
+SELECT plan(21);
 
 SELECT ok(tenant_create('epoch-a') < tenant_create('epoch-b'), 'two companies');
 CREATE TEMP TABLE t ON COMMIT DROP AS SELECT tenant_id, name FROM tenant WHERE name LIKE 'epoch-_';
@@ -49,5 +49,12 @@ DELETE FROM epoch WHERE tenant_id = (SELECT tenant_id FROM t WHERE name = 'epoch
 SELECT is(epoch_settle(), 2000000001, 'a company of before there were epochs');
 SELECT is(pg_temp.epochs('epoch-b'), 1, 'has its present one written down');
 SELECT is(pg_temp.present('epoch-b'), 2000000001, 'and not another');
+
+-- a node has seen more than there is
+CREATE TEMP TABLE longer ON COMMIT DROP AS SELECT tenant_id, epoch FROM tenant WHERE name = 'epoch-b';
+SELECT lives_ok($$ SELECT epoch_shortened(tenant_id, epoch) FROM longer $$, 'it says so');
+SELECT is(pg_temp.present('epoch-b'), 2000000002, 'and an epoch begins');
+SELECT lives_ok($$ SELECT epoch_shortened(tenant_id, epoch) FROM longer $$, 'another node says it of the same epoch');
+SELECT is(pg_temp.present('epoch-b'), 2000000002, 'which is over');
 SELECT * FROM finish();
 ROLLBACK;

@@ -146,6 +146,36 @@ def test_a_restored_database_resets_every_reader(world):
     assert numbers == list(range(int(reset["id"].split(".")[1]) + 1, numbers[-1] + 1))
 
 
+def test_a_log_that_lost_its_end_is_another_epoch(empty):
+    """No timeline tells: a disk lied about what it had written. The node that knows more says so, and the other hears."""
+    a = empty.server("a")
+    empty.company()
+    b = empty.server("b")
+    ann, bob = empty.person("ann", a), empty.person("bob", b)
+    head = empty.rows("SELECT max(seq) FROM event")[0][0]
+    for _ in range(8):
+        ann.not_ready("a")
+        ann.not_ready("b")
+    ann.stream.expect("agent.not_ready", id=f"1.{head + 16}")
+    empty.until(lambda: bob.state()["event"] == f"1.{head + 16}", "b knows it, too")
+    empty.rows("""WITH e AS (DELETE FROM event WHERE seq > %s),
+        s AS (UPDATE agent_status SET seq = least(seq, %s))
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()""",
+               head, head)
+    epochs = {person.stream.expect("reset")["id"].split(".")[0] for person in (ann, bob)}
+    assert epochs == {str(empty.rows("SELECT epoch FROM tenant")[0][0])} and epochs != {"1"}
+    assert empty.rows("SELECT count(*) FROM epoch") == [(2,)]
+
+
+def test_an_epoch_that_a_peer_began_is_heard_with_the_next_beat(empty):
+    a = empty.server("a")
+    empty.company()
+    ann = empty.person("ann", a)
+    empty.rows("SELECT epoch_begin(1, log_origin())")
+    reset = ann.stream.expect("reset")
+    assert reset["id"].split(".")[0] == str(empty.rows("SELECT epoch FROM tenant")[0][0])
+
+
 def test_a_clean_stop_while_promises_expire(world):
     """The server stops while its router waits for what it said to the database."""
     for _ in range(5):

@@ -99,7 +99,7 @@ static const char take[] =
 
 static const char leases[] =
     "CREATE FUNCTION callbackd.node_beat(p_node uuid, p_name text, p_lease_ms int)"
-    " RETURNS TABLE(tenant_id int, name text, held bool, alive int, db_now bigint) LANGUAGE "
+    " RETURNS TABLE(tenant_id int, name text, held bool, epoch int, alive int, db_now bigint) LANGUAGE "
     "plpgsql AS $$\n"
     "#variable_conflict use_column\n"
     "DECLARE t timestamptz := clock_timestamp(); till timestamptz := t + p_lease_ms * interval '1 "
@@ -111,7 +111,7 @@ static const char leases[] =
     " UPDATE callbackd.tenant SET node = p_node, until = till"
     "  WHERE node = p_node OR node IS NULL OR until < t;\n"
     " SELECT count(*) INTO n FROM callbackd.node WHERE until >= t;\n"
-    " RETURN QUERY SELECT x.id, x.name, x.node = p_node, n, (extract(epoch FROM t) * 1000)::bigint "
+    " RETURN QUERY SELECT x.id, x.name, x.node = p_node, 1, n, (extract(epoch FROM t) * 1000)::bigint "
     "+ 5000"
     "  FROM (SELECT 1) one LEFT JOIN callbackd.tenant x ON true ORDER BY x.id;\n"
     "END $$;"
@@ -138,6 +138,7 @@ static const char others[] =
     "INSERT INTO callbackd.log VALUES (1);"
     "CREATE FUNCTION callbackd.epoch_settle() RETURNS int LANGUAGE sql AS 'SELECT epoch FROM "
     "callbackd.log';"
+    "CREATE FUNCTION callbackd.epoch_shortened(int, int) RETURNS int LANGUAGE sql AS 'SELECT $1';"
     "CREATE FUNCTION callbackd.schema_check() RETURNS int LANGUAGE sql AS 'SELECT 1';"
     "CREATE FUNCTION callbackd.load_model(int, bigint, int, int) RETURNS int LANGUAGE sql AS "
     "'SELECT $1';"

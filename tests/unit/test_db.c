@@ -402,12 +402,13 @@ struct holder {
 };
 
 static void
-on_tenant(void *arg, int tenant_id, const char *name, bool held)
+on_tenant(void *arg, int tenant_id, const char *name, bool held, int epoch)
 {
 	struct holder *h = arg;
 	char want[16];
 	snprintf(want, sizeof(want), "company-%d", tenant_id);
 	assert_string_equal(name, want);
+	assert_int_equal(epoch, 1);
 	h->tenants++;
 	h->held[tenant_id] = held;
 }
