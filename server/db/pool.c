@@ -11,6 +11,7 @@
 
 #include <event2/event.h>
 
+#include "base/clock.h"
 #include "base/conf.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -18,14 +19,17 @@
 
 /* Deep enough to hide the way to the server, shallow enough that a slow query holds up few. */
 #define DEPTH_MAX 8
+/* A primary that was replaced steps down in its ttl, which is 30 s with Patroni unless told. */
+#define OLDER_MS 30000
 
 struct pool {
 	struct event_base *base;
 	struct conn **conns;
 	int size;
-	int ready;	   /* connections */
-	int epoch;	   /* of the log they lead to; 0: not known, or there is no tenant */
-	const char *unfit; /* a connection said so since the last one that came up */
+	int ready; /* connections */
+	int epoch; /* of the log they lead to; 0: not known, or there is no tenant */
+	int64_t older_ms, older_since; /* see pool_older(); 0: none was refused */
+	const char *unfit;	       /* a connection said so since the last one that came up */
 	struct query_list wait;
 	unsigned waiting, waiting_max;
 	struct event *pump;
@@ -90,6 +94,7 @@ pool_new(struct event_base *base, const struct conf *conf)
 	struct pool *p = xcalloc(1, sizeof(*p));
 	p->base = base;
 	p->waiting_max = (unsigned)conf->queue_depth;
+	p->older_ms = OLDER_MS;
 	TAILQ_INIT(&p->wait);
 	p->pump = event_new(base, -1, 0, on_pump, p);
 	p->size = conf->pool_size;
@@ -254,21 +259,49 @@ on_pump(evutil_socket_t fd, short what, void *arg)
 		conn_flush(p->conns[i]);
 }
 
+void
+pool_older(struct pool *p, int64_t ms)
+{
+	p->older_ms = ms;
+}
+
 /*
  * Epochs only grow, so an older one is that of a primary which was replaced and
- * does not know it yet. Those who still lead there, perhaps to a machine that is
- * silent for ever, go before the new one comes.
+ * does not know it yet. But when there is no other for so long, it was somebody's
+ * decision: to stand still would not bring back what is lost.
+ */
+static bool
+older_refused(struct pool *p, int epoch)
+{
+	if (epoch == 0 || epoch >= p->epoch) {
+		p->older_since = 0;
+		return false;
+	}
+	if (p->ready > 0)
+		return true;
+	if (p->older_since == 0)
+		p->older_since = clock_mono_ms();
+	if (clock_mono_ms() - p->older_since < p->older_ms)
+		return true;
+	log_error("pool epoch=%d after=%d why=\"there is no other primary\"", epoch, p->epoch);
+	p->older_since = 0;
+	return false;
+}
+
+/*
+ * Those who lead to another log, perhaps to a machine that is silent for ever, go
+ * before the new one comes.
  */
 static bool
 on_settled(void *arg, const struct conn *settled, int epoch)
 {
 	struct pool *p = arg;
-	if (epoch != 0 && epoch < p->epoch)
+	if (older_refused(p, epoch))
 		return false;
 	if (p->epoch != 0 && epoch != p->epoch)
 		for (int i = 0; i < p->size; i++)
 			if (p->conns[i] != settled && conn_ready(p->conns[i]))
-				conn_drop(p->conns[i], "another connection leads to a later log");
+				conn_drop(p->conns[i], "another connection leads to another log");
 	p->epoch = epoch;
 	return true;
 }

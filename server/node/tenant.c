@@ -196,17 +196,27 @@ projection_of(struct tenant *t, const PGresult *res, const char **why)
 	return p;
 }
 
+/* Less of the same log than was seen, or an older one. */
+static bool
+went_back(const struct projection *before, const struct projection *now)
+{
+	if (before == NULL || projection_epoch(now) > projection_epoch(before))
+		return false;
+	return projection_epoch(now) < projection_epoch(before) ||
+	    projection_seq(now) < projection_seq(before);
+}
+
 /* The log lost its end, and PostgreSQL knows nothing of it: that is another epoch, too. */
 static void
-log_shortened(struct tenant *t, uint64_t head)
+log_shortened(struct tenant *t, const struct projection *now)
 {
 	char id[16], epoch[16];
 
-	log_error("tenant=%s head=%d.%llu applied=%llu the log has lost its end", t->name,
-	    projection_epoch(t->projection), (unsigned long long)head,
-	    (unsigned long long)projection_seq(t->projection));
+	log_error("tenant=%s head=%d.%llu applied=%d.%llu the log has lost its end", t->name,
+	    projection_epoch(now), (unsigned long long)projection_seq(now),
+	    projection_epoch(t->projection), (unsigned long long)projection_seq(t->projection));
 	snprintf(id, sizeof id, "%d", t->id);
-	snprintf(epoch, sizeof epoch, "%d", projection_epoch(t->projection));
+	snprintf(epoch, sizeof epoch, "%d", projection_epoch(now));
 	t->load = lane_read(
 	    t->lane, STATEMENT_epoch_shortened, (const char *[]){ id, epoch }, on_shortened, t);
 	if (t->load == NULL)
@@ -244,8 +254,8 @@ on_loaded(void *arg, const PGresult *res, const char *err)
 	}
 	bool same_log =
 	    t->projection != NULL && projection_epoch(t->projection) == projection_epoch(p);
-	if (same_log && projection_seq(p) < projection_seq(t->projection)) {
-		log_shortened(t, projection_seq(p));
+	if (went_back(t->projection, p)) {
+		log_shortened(t, p);
 		projection_free(p);
 		return;
 	}

@@ -83,6 +83,25 @@ class Site:
         self.do("kill", f"db{number}")
         self.do("kill", f"etcd{number}")
 
+    def machine_stops(self, number):
+        """It holds its breath: nothing of it runs, and nothing of it is closed. What is to be continued."""
+        patroni = int(pathlib.Path(self.dir, "run", f"db{number}.pid").read_text())
+        etcd = int(pathlib.Path(self.dir, "run", f"etcd{number}.pid").read_text())
+        postmaster = int(pathlib.Path(self.dir, f"db{number}", "data", "postmaster.pid").read_text().split()[0])
+        backends = subprocess.run(["pgrep", "-P", str(postmaster)], stdout=subprocess.PIPE, text=True, check=True)
+        pids = [patroni, etcd, postmaster, *(int(pid) for pid in backends.stdout.split())]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        return pids
+
+    @staticmethod
+    def machine_goes_on(pids):
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+
     def machine_comes_back(self, number):
         for part in (f"etcd{number}", f"db{number}"):
             self.part_start(part)
@@ -142,8 +161,8 @@ class Site:
         assert answer.status_code == 200, answer.text
 
     def synchronous(self):
-        with self.connect(f"{self.net}.{self.primary()}") as db:
-            return db.execute("SHOW synchronous_standby_names").fetchone()[0] != ""
+        """Whether Patroni would promote the standby: PostgreSQL waits for it some seconds before that is recorded."""
+        return httpx.get(f"http://{self.net}.{3 - self.primary()}:8008/synchronous", timeout=5).status_code == 200
 
     def epoch(self):
         return self.rows("SELECT epoch FROM tenant")[0][0]

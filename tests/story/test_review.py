@@ -167,6 +167,18 @@ def test_a_log_that_lost_its_end_is_another_epoch(empty):
     assert empty.rows("SELECT count(*) FROM epoch") == [(2,)]
 
 
+def test_a_primary_of_before_is_yet_another_epoch(empty):
+    """What was promoted is given up again for what it had replaced: nobody may take the old epoch for the present one."""
+    a = empty.server("a")
+    empty.company()
+    ann = empty.person("ann", a)
+    empty.rows("SELECT epoch_begin(1, log_origin())")
+    promoted = int(ann.stream.expect("reset")["id"].split(".")[0])
+    empty.rows("UPDATE tenant SET epoch = 1 RETURNING 1")
+    again = int(ann.stream.expect("reset")["id"].split(".")[0])
+    assert again > promoted and empty.rows("SELECT epoch FROM tenant") == [(again,)]
+
+
 def test_an_epoch_that_a_peer_began_is_heard_with_the_next_beat(empty):
     a = empty.server("a")
     empty.company()

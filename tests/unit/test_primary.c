@@ -90,7 +90,7 @@ static void
 kill_one(void)
 {
 	cluster_run(fixture.cluster,
-	    "SELECT pg_terminate_backend(min(pid)) FROM pg_stat_activity"
+	    "SELECT pg_terminate_backend(min(pid), 5000) FROM pg_stat_activity"
 	    " WHERE application_name = 'callbackd'");
 }
 
@@ -181,8 +181,17 @@ test_later_log(void **state)
 	cluster_run(fixture.cluster, "UPDATE callbackd.log SET epoch = 217000000");
 	UNTIL(pool_counts(p).connections == 3);
 	assert_int_equal(w.down, 1);
-	pool_free(p);
+	/* And when it remains the only one, somebody decided so: then it is, after a while. */
+	pool_older(p, 1000);
 	cluster_run(fixture.cluster, "UPDATE callbackd.log SET epoch = 1");
+	kill_one();
+	kill_one();
+	kill_one();
+	UNTIL(w.down == 2);
+	since = clock_mono_ms();
+	UNTIL(w.up == 3 && pool_counts(p).connections == 3);
+	assert_true(clock_mono_ms() - since >= 1000);
+	pool_free(p);
 }
 
 static void
