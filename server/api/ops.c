@@ -13,6 +13,7 @@
 #include "net/front.h"
 #include "node/feed.h"
 #include "node/node.h"
+#include "node/retention.h"
 #include "node/tenant.h"
 
 static void
@@ -162,6 +163,9 @@ static uint64_t v_offered(struct tenant *t) { return counts(t).offered; }
 static uint64_t v_held(struct tenant *t) { return counts(t).held; }
 static uint64_t v_offers(struct tenant *t) { return counts(t).offers; }
 static uint64_t v_sessions(struct tenant *t) { return counts(t).sessions; }
+static uint64_t v_retained(struct tenant *t) { return retention_counts(tenant_retention(t)).callbacks; }
+static uint64_t v_trimmed(struct tenant *t) { return retention_counts(tenant_retention(t)).events; }
+static uint64_t v_retention_us(struct tenant *t) { return (uint64_t)retention_counts(tenant_retention(t)).held_us; }
 /* clang-format on */
 
 static const struct tenant_metric tenant_metrics[] = {
@@ -189,6 +193,10 @@ static const struct tenant_metric tenant_metrics[] = {
 	{ "callbacks_held", "gauge", "Callbacks that an agent holds now.", v_held },
 	{ "offers_pending", "gauge", "Offers not yet answered.", v_offers },
 	{ "sessions", "gauge", "Open sessions.", v_sessions },
+	{ "retention_callbacks_total", "counter", "Finished callbacks deleted.", v_retained },
+	{ "retention_events_total", "counter", "Events deleted.", v_trimmed },
+	{ "retention_lock_microseconds_max", "gauge",
+	    "The longest that a step of retention held the tenant's lock.", v_retention_us },
 };
 
 static void

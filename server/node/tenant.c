@@ -21,6 +21,7 @@
 #include "node/feed.h"
 #include "node/node.h"
 #include "node/presence.h"
+#include "node/retention.h"
 #include "node/routing.h"
 
 #define LOOK_PAGE 2000 /* events read at once when following other nodes */
@@ -37,6 +38,7 @@ struct tenant {
 	struct feed *feed;
 	struct presence *presence;
 	struct routing *routing;
+	struct retention *retention;
 	struct ticket *load, *look; /* in the lane now */
 	bool look_again;	    /* asked for while one was in the lane */
 	struct ticket *secrets;	    /* likewise, of the secrets */
@@ -83,6 +85,7 @@ tenant_new(struct node *n, int id, const char *name)
 	t->feed = feed_new(t);
 	t->presence = presence_new(t);
 	t->routing = routing_new(t);
+	t->retention = retention_new(t);
 	load(t);
 	return t;
 }
@@ -96,6 +99,7 @@ tenant_free(struct tenant *t)
 	t->live = false;
 	feed_free(t->feed);
 	presence_free(t->presence);
+	retention_free(t->retention);
 	if (t->load != NULL)
 		lane_forget(t->load);
 	if (t->look != NULL)
@@ -123,6 +127,7 @@ struct lane *tenant_lane(struct tenant *t) { return t->lane; }
 struct ring *tenant_ring(struct tenant *t) { return t->ring; }
 struct feed *tenant_feed(struct tenant *t) { return t->feed; }
 struct presence *tenant_presence(struct tenant *t) { return t->presence; }
+struct retention *tenant_retention(struct tenant *t) { return t->retention; }
 bool tenant_holds_lease(const struct tenant *t) { return routing_held(t->routing); }
 /* clang-format on */
 
@@ -418,6 +423,7 @@ tenant_lease(struct tenant *t, bool held, int nodes_alive)
 {
 	lane_peers(t->lane, nodes_alive);
 	routing_hold(t->routing, held);
+	retention_hold(t->retention, held);
 }
 
 void
@@ -433,4 +439,5 @@ void
 tenant_clock_moved(struct tenant *t)
 {
 	routing_wake(t->routing);
+	retention_wake(t->retention);
 }

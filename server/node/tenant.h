@@ -17,6 +17,7 @@
 struct feed;
 struct node;
 struct presence;
+struct retention;
 struct routing;
 struct tenant;
 
@@ -33,6 +34,7 @@ struct lane *tenant_lane(struct tenant *);
 struct ring *tenant_ring(struct tenant *);
 struct feed *tenant_feed(struct tenant *);
 struct presence *tenant_presence(struct tenant *);
+struct retention *tenant_retention(struct tenant *);
 
 /* "epoch.seq" of the newest event applied here. */
 #define EVENT_ID_SIZE 32

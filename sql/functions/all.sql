@@ -36,5 +36,6 @@
 \ir load_events.sql
 \ir load_callback.sql
 \ir epoch.sql
+\ir retain.sql
 \ir tenant.sql
 \ir node.sql

@@ -18,6 +18,7 @@ AS $$
 	('company', 'lockout_failures', 'int', '5', 1, 1000, NULL, NULL),
 	('company', 'lockout_s', 'int', '300', 1, 86400, NULL, NULL),
 	('company', 'history_days', 'int', '90', 1, 3650, NULL, NULL),
+	('company', 'log_days', 'int', '90', 1, 3650, NULL, NULL),
 
 	('skill', 'name', 'text', NULL, 1, 63, '^[A-Za-z0-9][A-Za-z0-9._@-]*$', 'must be of letters, digits, . _ @ and -'),
 	('skill', 'label', 'text', '""', 1, 200, '^[^[:cntrl:]]*$', 'must be one line of text'),

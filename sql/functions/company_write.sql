@@ -53,7 +53,8 @@ LANGUAGE sql VOLATILE
 AS $$
 	UPDATE tenant t
 	   SET version = p_seq, label = x.label, time_zone = x.time_zone, grace_s = x.grace_s, session_s = x.session_s,
-		lockout_failures = x.lockout_failures, lockout_s = x.lockout_s, history_days = x.history_days
+		lockout_failures = x.lockout_failures, lockout_s = x.lockout_s, history_days = x.history_days,
+		log_days = x.log_days
 	  FROM jsonb_populate_record(NULL::tenant, p_item) x
 	 WHERE t.tenant_id = p_tenant
 	RETURNING image_tenant(t)

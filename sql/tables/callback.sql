@@ -52,6 +52,8 @@ CREATE INDEX callback_linked ON callback (tenant_id, linked_to) WHERE linked_to 
 -- due before the promise (tried early, and to be tried again): next to none, see due_window()
 CREATE INDEX callback_early ON callback (tenant_id, class_id)
 	WHERE state = 'scheduled' AND linked_to IS NULL AND due_at < promise_at;
+-- what retention deletes, oldest first; only what has ended is in it
+CREATE INDEX callback_ended ON callback (tenant_id, ended_at) WHERE ended_at IS NOT NULL;
 
 -- contact: who asked, and what the form sent: the only table with a contact's personal data.
 --   phone           E.164
@@ -135,3 +137,5 @@ CREATE TABLE idempotency_key (
 	created_at	timestamptz NOT NULL,
 	PRIMARY KEY (tenant_id, form_id, key)
 );
+-- to delete a callback's, with it
+CREATE INDEX idempotency_key_callback ON idempotency_key (tenant_id, callback_id);

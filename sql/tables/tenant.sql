@@ -14,7 +14,8 @@ CREATE TABLE tenant (
 	session_s	int NOT NULL DEFAULT 43200 CHECK (session_s BETWEEN 60 AND 2592000),
 	lockout_failures int NOT NULL DEFAULT 5 CHECK (lockout_failures BETWEEN 1 AND 1000),
 	lockout_s	int NOT NULL DEFAULT 300 CHECK (lockout_s BETWEEN 1 AND 86400),
-	history_days	int NOT NULL DEFAULT 90 CHECK (history_days BETWEEN 1 AND 3650)
+	history_days	int NOT NULL DEFAULT 90 CHECK (history_days BETWEEN 1 AND 3650),
+	log_days	int NOT NULL DEFAULT 90 CHECK (log_days BETWEEN 1 AND 3650)
 );
 
 -- secret: keys that sign links. The newest signs; older ones still verify until they are retired (deleted).

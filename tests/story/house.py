@@ -426,9 +426,10 @@ class World:
 
     def check_log(self):
         """What must hold whatever happened."""
-        for tenant, n, low, high in self.rows(
-                "SELECT tenant_id, count(*), min(seq), max(seq) FROM event GROUP BY tenant_id"):
-            assert (low, high) == (1, n), f"the log of tenant {tenant} has a gap: {n} events from {low} to {high}"
+        for tenant, n, low, high, floor in self.rows(
+                "SELECT tenant_id, count(*), min(seq), max(seq), floor_seq FROM event JOIN tenant USING (tenant_id) GROUP BY 1, 5"):
+            assert (low, high) == (floor + 1, floor + n), (
+                f"the log of tenant {tenant} has a gap: {n} events from {low} to {high}, floor {floor}")
         twice = self.rows("SELECT agent_id FROM offer WHERE state = 'pending' GROUP BY tenant_id, agent_id HAVING count(*) > 1")
         assert not twice, twice
         live = self.rows("SELECT callback_id FROM attempt WHERE ended_at IS NULL GROUP BY 1 HAVING count(*) > 1")

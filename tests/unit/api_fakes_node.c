@@ -16,6 +16,7 @@
 #include "node/feed.h"
 #include "node/node.h"
 #include "node/presence.h"
+#include "node/retention.h"
 #include "node/ring.h"
 #include "node/tenant.h"
 
@@ -112,6 +113,7 @@ struct lane *tenant_lane(struct tenant *t) { (void)t; return NULL; }
 struct ring *tenant_ring(struct tenant *t) { (void)t; return NULL; }
 struct feed *tenant_feed(struct tenant *t) { (void)t; return NULL; }
 struct presence *tenant_presence(struct tenant *t) { (void)t; return NULL; }
+struct retention *tenant_retention(struct tenant *t) { (void)t; return NULL; }
 bool tenant_holds_lease(const struct tenant *t) { (void)t; return true; }
 void tenant_look(struct tenant *t) { (void)t; }
 void tenant_doubt(struct tenant *t, const char *why) { (void)t; (void)why; }
@@ -259,6 +261,7 @@ fake_feed(const char *json)
 }
 
 struct feed_counts feed_counts(const struct feed *f) { (void)f; return (struct feed_counts){ .streams = 7 }; }
+struct retention_counts retention_counts(const struct retention *r) { (void)r; return (struct retention_counts){ .steps = 1 }; }
 
 int64_t lag_worst_us(const struct lag *l) { (void)l; return 1500; }
 int64_t lag_recent_us(const struct lag *l) { (void)l; return 500; }

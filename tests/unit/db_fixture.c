@@ -154,6 +154,8 @@ static const char others[] =
     "CREATE FUNCTION callbackd.load_callback(int, uuid) RETURNS int LANGUAGE sql AS 'SELECT $1';"
     "CREATE FUNCTION callbackd.load_callbacks(int, bigint, json) RETURNS int LANGUAGE sql AS "
     "'SELECT $1';"
+    "CREATE FUNCTION callbackd.retain(int, bigint, bigint, int) RETURNS int LANGUAGE sql AS "
+    "'SELECT $1';"
     "CREATE FUNCTION callbackd.load_nodes() RETURNS int LANGUAGE sql AS 'SELECT 1';"
     "CREATE FUNCTION callbackd.company_show(text) RETURNS text LANGUAGE sql AS 'SELECT $1';"
     "CREATE FUNCTION callbackd.company_plan(json) RETURNS int LANGUAGE sql AS 'SELECT 1';"
