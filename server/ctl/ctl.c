@@ -36,6 +36,10 @@ static const struct command commands[] = {
 	{ "rotate", ctl_rotate, 0, 0, "", "", "Makes a new secret that signs links" },
 	{ "retire", ctl_retire, 1, 1, "", "ID",
 	    "Ends an old secret, and the links that it signed" },
+	{ "erase", ctl_erase, 0, 1, "p", "ID | -p NUMBER",
+	    "Erases a contact's data, of one callback or of all for a number" },
+	{ "export-subject", ctl_export_subject, 0, 0, "p", "-p NUMBER",
+	    "Prints all that is stored about a number, as JSON" },
 	{ "tail", ctl_tail, 0, 0, "aj", "[-a ID] [-j]",
 	    "Follows the events as they happen, one line each" },
 };
@@ -64,6 +68,7 @@ static const struct flag flags[] = {
 	{ 'g', "agent", "NAME", "only callbacks that this agent holds" },
 	{ 'l', "limit", "N", "at most so many callbacks, the newest" },
 	{ 'r', "reason", "TEXT", "why, for the record" },
+	{ 'p', "phone", "NUMBER", "a contact's, with + and the country's code; - reads it" },
 	{ 'a', "after", "ID", "begin behind this event" },
 	{ 'h', "help", NULL, "this text" },
 	{ 'V', "version", NULL, "the version" },
@@ -127,6 +132,7 @@ text_of(struct ctl *ctl, int letter)
 		{ 'g', &ctl->agent },
 		{ 'l', &ctl->limit },
 		{ 'r', &ctl->reason },
+		{ 'p', &ctl->phone },
 		{ 'a', &ctl->after },
 	};
 

@@ -23,7 +23,7 @@ struct ctl {
 	const char *url;	/* "https://host:port" */
 	const char *token, *cacert;
 	const char *tenant;
-	const char *file, *state, *queue, *agent, *limit, *reason, *after;
+	const char *file, *state, *queue, *agent, *limit, *reason, *after, *phone;
 	bool dry_run, json;
 	char **args;		/* the words behind the command, NULL at the end */
 };
@@ -36,6 +36,8 @@ int ctl_cancel(const struct ctl *);
 int ctl_tail(const struct ctl *);
 int ctl_rotate(const struct ctl *);
 int ctl_retire(const struct ctl *);
+int ctl_erase(const struct ctl *);
+int ctl_export_subject(const struct ctl *);
 
 /* The things that `show` knows, separated by "|". */
 const char *ctl_show_things(void);

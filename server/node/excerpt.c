@@ -41,7 +41,7 @@ static bool
 brings_detail(const char *kind)
 {
 	return strcmp(kind, "offer.created") == 0 || strcmp(kind, "callback.scheduled") == 0 ||
-	    strcmp(kind, "callback.noted") == 0;
+	    strcmp(kind, "callback.noted") == 0 || strcmp(kind, "callback.erased") == 0;
 }
 
 struct excerpt *

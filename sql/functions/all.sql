@@ -17,6 +17,7 @@
 \ir decide_call.sql
 \ir decide_close.sql
 \ir decide_agent.sql
+\ir decide_erase.sql
 \ir decide_session.sql
 \ir decide_secret.sql
 \ir company_member.sql
@@ -36,6 +37,7 @@
 \ir load_events.sql
 \ir load_callback.sql
 \ir epoch.sql
+\ir load_contact.sql
 \ir retain.sql
 \ir tenant.sql
 \ir node.sql

@@ -31,6 +31,9 @@ INSERT INTO transition (command, from_state, to_state) VALUES
 	('cancel',	'scheduled',	'cancelled'),
 	('cancel',	'offered',	'cancelled'),
 	('cancel',	'ready_to_call', 'cancelled'),
+	('erase',	'scheduled',	'cancelled'),		-- whoever is forgotten cannot be called
+	('erase',	'offered',	'cancelled'),
+	('erase',	'ready_to_call', 'cancelled'),
 	('expire',	'scheduled',	'expired'),
 	('callback_deadline', 'ready_to_call', 'scheduled'),	-- accepted and left lying
 	('callback_deadline', 'ready_to_call', 'failed'),

@@ -7,7 +7,7 @@ INSERT INTO fx.kind VALUES
 	('offer', 'callback', NULL), ('accept', 'offer', NULL), ('reject', 'offer', NULL), ('offer_timeout', 'offer', NULL),
 	('call', 'callback', NULL), ('connected', 'attempt', NULL), ('hold', 'attempt', NULL), ('retrieve', 'attempt', NULL),
 	('ended', 'attempt', NULL), ('done', 'callback', '{"disposition": "sold"}'), ('give_back', 'callback', NULL),
-	('retry', 'callback', '{"in_s": 60}'), ('cancel', 'callback', NULL), ('expire', 'callback', NULL),
+	('retry', 'callback', '{"in_s": 60}'), ('cancel', 'callback', NULL), ('erase', 'callback', NULL), ('expire', 'callback', NULL),
 	('callback_deadline', 'callback', NULL), ('note', 'callback', '{"text": "spoke to his wife"}'),
 	('agent_lost', 'agent', NULL), ('sign_out', 'agent', NULL);
 -- Each is tried plainly, and again as it is when: another offer of it is pending; it was offered or dialled as often
@@ -39,6 +39,7 @@ BEGIN
 	END IF;
 	v_before := fx.v(v_name);
 	v_refusal := fx.does(4000, k.kind, by => CASE WHEN k.kind IN ('accept', 'reject') THEN v_agent END,
+		role => CASE WHEN k.kind = 'erase' THEN 'operator' END,
 		c => CASE k.names WHEN 'callback' THEN v_name END, v => CASE k.names WHEN 'callback' THEN v_before END,
 		o => CASE k.names WHEN 'offer' THEN v_name || '/' || v_agent END,
 		a => CASE k.names WHEN 'attempt' THEN v_name || '#1' END,
@@ -62,11 +63,14 @@ SELECT plan((SELECT count(*)::int FROM fx.kind) * (SELECT count(*)::int FROM fx.
 	+ (SELECT count(*)::int FROM transition) + 3);
 
 -- What the table does not let move is refused, and stays as it is. An attempt cannot be the current one of a
--- callback that is in no call: that comes first. A note moves nothing, so it may be made anywhere. agent_lost and
+-- callback that is in no call: that comes first. A note moves nothing, so it may be made anywhere; so
+-- does erasing what has ended, and what is in a call cannot be. agent_lost and
 -- sign_out are about the agent: they succeed, and leave alone what they may not move.
 SELECT is((SELECT string_agg(DISTINCT coalesce(o.refusal, CASE WHEN o.touched THEN 'moved' ELSE 'left alone' END), ',')
 	     FROM fx.outcome o WHERE o.kind = k.kind AND o.from_state = s.state),
 	CASE WHEN k.kind = 'note' THEN 'moved'
+	     WHEN k.kind = 'erase' AND s.state IN ('establishing', 'connected', 'on_hold') THEN 'in_call'
+	     WHEN k.kind = 'erase' THEN 'moved'
 	     WHEN EXISTS (SELECT FROM transition t WHERE t.command = k.kind AND t.from_state = s.state) THEN 'moved'
 	     WHEN k.names = 'agent' THEN 'left alone'
 	     WHEN k.names = 'attempt' AND s.state NOT IN ('establishing', 'connected', 'on_hold') THEN 'attempt_over'
@@ -81,7 +85,7 @@ SELECT ok(EXISTS (SELECT FROM fx.outcome o WHERE o.kind = t.command AND o.from_s
 
 SELECT is_empty($$
 	SELECT o.kind, o.from_state, o.to_state FROM fx.outcome o
-	 WHERE o.refusal IS NULL AND o.touched AND o.kind <> 'note'
+	 WHERE o.refusal IS NULL AND o.touched AND o.kind <> 'note' AND NOT (o.kind = 'erase' AND o.to_state = o.from_state)
 	EXCEPT SELECT t.command, t.from_state, t.to_state FROM transition t $$, 'no other way is gone');
 SELECT is_empty($$ SELECT * FROM fx.outcome o WHERE NOT o.touched AND o.to_state <> o.from_state $$, 'a callback that was left alone is as it was');
 SELECT is_empty($$ SELECT * FROM fx.outcome o WHERE o.kind = 'note' AND o.to_state <> o.from_state $$, 'a note leaves the state');
