@@ -39,6 +39,7 @@ struct server {
 	struct http *http;
 	struct event *on_term, *on_int, *on_hup, *ready;
 	bool stopping;
+	int status; /* to exit with */
 };
 
 static void
@@ -90,17 +91,31 @@ on_http_stopped(void *arg)
 }
 
 static void
-on_stop(evutil_socket_t sig, short what, void *arg)
+stop(struct server *s, const char *why)
 {
-	struct server *s = arg;
-
-	(void)what;
 	if (s->stopping)
 		return;
 	s->stopping = true;
-	log_info("stopping=\"%s\"", strsignal((int)sig));
+	log_info("stopping=\"%s\"", why);
 	sd_notify(0, "STOPPING=1");
 	http_stop(s->http, STOP_GRACE_MS, on_http_stopped, s);
+}
+
+static void
+on_stop(evutil_socket_t sig, short what, void *arg)
+{
+	(void)what;
+	stop(arg, strsignal((int)sig));
+}
+
+/* What it would write from now on, others might misread. */
+static void
+on_outdated(void *arg)
+{
+	struct server *s = arg;
+
+	s->status = EXIT_CONFIG;
+	stop(s, "the schema is too new");
 }
 
 static void
@@ -175,6 +190,7 @@ rooms_start(struct server *s)
 	if (s->http == NULL)
 		die(1, "main: %s", why);
 	api_bind(s->api, s->http);
+	node_watch_schema(s->node, on_outdated, s);
 	s->on_term = evsignal_new(s->base, SIGTERM, on_stop, s);
 	s->on_int = evsignal_new(s->base, SIGINT, on_stop, s);
 	s->on_hup = evsignal_new(s->base, SIGHUP, on_reload, s);
@@ -245,5 +261,5 @@ main(int argc, char **argv)
 	event_base_dispatch(s.base);
 	rooms_stop(&s);
 	log_info("stopped=callbackd");
-	return 0;
+	return s.status;
 }

@@ -40,6 +40,8 @@ static const struct command commands[] = {
 	    "Erases a contact's data, of one callback or of all for a number" },
 	{ "export-subject", ctl_export_subject, 0, 0, "p", "-p NUMBER",
 	    "Prints all that is stored about a number, as JSON" },
+	{ "upgrade", ctl_upgrade, 0, 0, "din", "[-d CONNINFO] [-i FOLDER] [-n]",
+	    "Brings the database's schema to this version" },
 	{ "tail", ctl_tail, 0, 0, "aj", "[-a ID] [-j]",
 	    "Follows the events as they happen, one line each" },
 };
@@ -61,6 +63,8 @@ static const struct flag flags[] = {
 	{ 'C', "cacert", "FILE", "the authority of the server's certificate, with --url" },
 	{ 'N', "tenant", "NAME", "the company, where there are several" },
 	{ 'f', "file", "FILE", "the company; - is the standard input" },
+	{ 'd', "database", "CONNINFO", "the database to upgrade, as for psql" },
+	{ 'i', "sql", "FOLDER", "where the schema's files are (" CTL_SQL_DIR ")" },
 	{ 'n', "dry-run", NULL, "only show what would change" },
 	{ 'j', "json", NULL, "as JSON" },
 	{ 's', "state", "STATE", "only callbacks in this state" },
@@ -133,6 +137,8 @@ text_of(struct ctl *ctl, int letter)
 		{ 'l', &ctl->limit },
 		{ 'r', &ctl->reason },
 		{ 'p', &ctl->phone },
+		{ 'd', &ctl->database },
+		{ 'i', &ctl->sql },
 		{ 'a', &ctl->after },
 	};
 

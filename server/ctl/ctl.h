@@ -24,6 +24,7 @@ struct ctl {
 	const char *token, *cacert;
 	const char *tenant;
 	const char *file, *state, *queue, *agent, *limit, *reason, *after, *phone;
+	const char *database, *sql; /* upgrade: the one command that sees PostgreSQL, by psql */
 	bool dry_run, json;
 	char **args;		/* the words behind the command, NULL at the end */
 };
@@ -38,6 +39,7 @@ int ctl_rotate(const struct ctl *);
 int ctl_retire(const struct ctl *);
 int ctl_erase(const struct ctl *);
 int ctl_export_subject(const struct ctl *);
+int ctl_upgrade(const struct ctl *);
 
 /* The things that `show` knows, separated by "|". */
 const char *ctl_show_things(void);

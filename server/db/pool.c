@@ -42,8 +42,8 @@ struct pool {
 const char pool_err_lost[] = "connection lost";
 const char pool_err_stopping[] = "stopping";
 const char pool_unfit_schema[] = "the database has not the schema that this server needs: load "
-				 "sql/schema.sql, "
-				 "or apply sql/upgrade";
+				 "sql/schema.sql, or run callbackctl upgrade if it is older, or "
+				 "install a newer callbackd if it is newer";
 const char pool_unfit_standby[] = "the database is a standby, or read-only";
 
 static const struct {

@@ -98,14 +98,14 @@ on_up(void *arg, PGconn *pg)
 		tail_fail_libpq(t);
 }
 
-/* "tenant:seq"; false when it is none of ours. */
+/* "tenant:seq", or "0:version" after an upgrade; false when it is none of ours. */
 static bool
 notice_read(const char *text, int *tenant_id, uint64_t *seq)
 {
 	char *end;
 	errno = 0;
 	long tenant = strtol(text, &end, 10);
-	if (end == text || *end != ':' || tenant <= 0 || tenant > INT_MAX)
+	if (end == text || *end != ':' || tenant < 0 || tenant > INT_MAX)
 		return false;
 	const char *second = end + 1;
 	if (*second < '0' || *second > '9')

@@ -22,11 +22,10 @@
 #include "db/pool.h"
 #include "db/tail.h"
 #include "node/presence.h"
+#include "node/schema.h"
 #include "node/tenant.h"
 
 #define SCHEMA_RETRY_MS 1000
-/* The schema this node works with: the last number in sql/upgrade. */
-#define SCHEMA_VERSION 1
 #define TOKEN_BYTES 32
 
 struct entry {
@@ -46,12 +45,15 @@ struct node {
 	struct event *slow; /* looks at other nodes' events anyway */
 	struct event *schema_retry;
 	bool connected, schema_known, beaten, is_test, stopping;
+	bool upgraded; /* told so by callbackctl upgrade: the schema is to be looked at again */
 	json_t *zones; /* an object: their names are its keys; NULL: not asked yet */
 	char *problem; /* with the schema */
 	int alive;
 	struct query *nodes_query;
 	void (*stopped)(void *);
 	void *stopped_arg;
+	void (*outdated)(void *); /* NULL: said already */
+	void *outdated_arg;
 };
 
 static void on_pool(void *, bool);
@@ -126,6 +128,13 @@ node_stop(struct node *n, void (*done)(void *), void *arg)
 		lease_leave(n->lease, done, arg);
 }
 
+void
+node_watch_schema(struct node *n, void (*outdated)(void *), void *arg)
+{
+	n->outdated = outdated;
+	n->outdated_arg = arg;
+}
+
 /* The database answers (again): is it a schema that this node knows? */
 static void
 schema_check(struct node *n)
@@ -175,26 +184,6 @@ set_problem(struct node *n, const char *why)
 	n->problem = xstrdup(why);
 }
 
-/* NULL: it can be worked with. Otherwise the sentence that says why not, malloced. */
-static char *
-schema_problem(const PGresult *res, const char *err)
-{
-	if (err != NULL || PQntuples(res) != 1)
-		return xasprintf("the schema cannot be read (%s)", err != NULL ? err : "no row");
-	int version = atoi(PQgetvalue(res, 0, 0));
-	if (version > SCHEMA_VERSION)
-		return xasprintf("the schema is of version %d, newer than this server knows (%d): "
-				 "install a newer callbackd",
-		    version, SCHEMA_VERSION);
-	if (version < SCHEMA_VERSION)
-		return xasprintf("the schema is of version %d, older than this server needs (%d): "
-				 "apply sql/upgrade",
-		    version, SCHEMA_VERSION);
-	if (!PQgetisnull(res, 0, 2))
-		return xstrdup(PQgetvalue(res, 0, 2));
-	return NULL;
-}
-
 static void
 zones_take(struct node *n, char *names)
 {
@@ -212,11 +201,16 @@ on_schema(void *arg, const PGresult *res, const char *err)
 {
 	struct node *n = arg;
 
-	char *why = schema_problem(res, err);
+	bool outdated;
+	char *why = schema_problem(res, err, &outdated);
 	if (why != NULL) {
 		set_problem(n, why);
 		free(why);
-		timer_in(n->schema_retry, SCHEMA_RETRY_MS);
+		/* An old schema can be brought forward while we wait; a new one does not come back. */
+		if (!outdated)
+			timer_in(n->schema_retry, SCHEMA_RETRY_MS);
+		else if (n->outdated != NULL)
+			n->outdated(n->outdated_arg);
 		return;
 	}
 	n->is_test = PQgetvalue(res, 0, 1)[0] == 't';
@@ -234,6 +228,10 @@ on_schema(void *arg, const PGresult *res, const char *err)
 		n->lease = lease_new(n->base, n->pool, n->conf, n->id, &lease_handlers, n);
 		return;
 	}
+	for (struct entry *e = TAILQ_FIRST(&n->tenants); n->upgraded && e != NULL;
+	     e = TAILQ_NEXT(e, link))
+		tenant_doubt(e->tenant, "the schema was upgraded");
+	n->upgraded = false;
 	lease_beat(n->lease);
 }
 
@@ -341,8 +339,15 @@ on_tail_ready(void *arg)
 static void
 on_notice(void *arg, int tenant, uint64_t seq)
 {
-	struct entry *e = entry_find(arg, tenant);
+	struct node *n = arg;
+	struct entry *e = entry_find(n, tenant);
 
+	if (tenant == 0) {
+		n->upgraded = true;
+		log_info("schema=upgraded to=%llu", (unsigned long long)seq);
+		schema_check(n);
+		return;
+	}
 	if (e != NULL && tenant_live(e->tenant) &&
 	    seq > projection_seq(tenant_projection(e->tenant)))
 		tenant_look(e->tenant);

@@ -24,6 +24,9 @@ struct node *node_new(struct event_base *, const struct conf *, struct clock *);
 void node_stop(struct node *, void (*done)(void *), void *arg);
 void node_free(struct node *);
 
+/* Called when the schema has become, or is, too new for this program: it must stop. Logged by then. */
+void node_watch_schema(struct node *, void (*outdated)(void *arg), void *arg);
+
 /*
  * NULL when ready: the database answers, the schema is known, every tenant is
  * loaded. Otherwise the sentence for /readyz.

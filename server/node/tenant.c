@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/timer.h"
+#include "core/kind.h"
 #include "core/router.h"
 #include "node/feed.h"
 #include "node/node.h"
@@ -26,6 +27,11 @@
 
 #define LOOK_PAGE 2000 /* events read at once when following other nodes */
 #define LOAD_RETRY_MS 200
+/* What does not fit may not fit after a load either: the first two at once, then seldom, until it is calm. */
+#define LOAD_RETRY_MAX_MS 12800
+#define CALM_MS 60000
+/* Unknown kinds that are told apart; a newer schema will not have made more. */
+#define STRANGE_MAX 32
 
 struct tenant {
 	struct node *node;
@@ -44,6 +50,9 @@ struct tenant {
 	struct ticket *secrets;	    /* likewise, of the secrets */
 	bool secrets_again;
 	struct event *retry;
+	int misfits; /* in a row, the last at misfit_ms (monotonic) */
+	int64_t misfit_ms;
+	json_t *strange; /* kinds of events that are not known here, each said once */
 };
 
 static void on_events(void *, const struct lane_event *, size_t);
@@ -82,6 +91,7 @@ tenant_new(struct node *n, int id, const char *name)
 	t->lane = lane_new(node_base(n), node_pool(n), node_clock(n), id, on_events, t);
 	t->ring = ring_new((size_t)node_conf(n)->ring_events);
 	t->retry = evtimer_new(node_base(n), on_retry, t);
+	t->strange = json_object();
 	t->feed = feed_new(t);
 	t->presence = presence_new(t);
 	t->routing = routing_new(t);
@@ -110,6 +120,7 @@ tenant_free(struct tenant *t)
 	lane_free(t->lane);
 	routing_free(t->routing);
 	event_free(t->retry);
+	json_decref(t->strange);
 	projection_free(t->projection);
 	ring_free(t->ring);
 	free(t->name);
@@ -157,15 +168,40 @@ event_id_parse(const char *text, int *epoch, uint64_t *seq)
 	return *end == '\0';
 }
 
-void
-tenant_doubt(struct tenant *t, const char *why)
+static void
+load_again(struct tenant *t, const char *why, int64_t wait_ms)
 {
 	log_warn("tenant=%s doubt=\"%s\" loading again", t->name, why);
 	t->live = false;
 	routing_forget(t->routing);
 	/* The old projection still answers questions until the new one is in. */
-	if (t->load == NULL)
+	if (t->load == NULL && wait_ms > 0)
+		timer_in(t->retry, wait_ms);
+	else if (t->load == NULL)
 		load(t);
+}
+
+void
+tenant_doubt(struct tenant *t, const char *why)
+{
+	load_again(t, why, 0);
+}
+
+/* Something did not fit: how long to wait with the next load. */
+static int64_t
+misfit_wait(struct tenant *t)
+{
+	int64_t now = clock_mono_ms(), wait = 0;
+
+	if (now - t->misfit_ms > CALM_MS)
+		t->misfits = 0;
+	t->misfit_ms = now;
+	if (t->misfits >= 2)
+		wait = (int64_t)LOAD_RETRY_MS << (t->misfits - 2);
+	if (wait > LOAD_RETRY_MAX_MS)
+		return LOAD_RETRY_MAX_MS;
+	t->misfits++;
+	return wait;
 }
 
 static void
@@ -254,7 +290,9 @@ on_loaded(void *arg, const PGresult *res, const char *err)
 		p = projection_of(t, res, &why);
 	if (p == NULL) {
 		log_warn("tenant=%s load=failed why=\"%s\"", t->name, err != NULL ? err : why);
-		timer_in(t->retry, LOAD_RETRY_MS);
+		/* A database that was away is asked soon; rows that do not fit will not fit soon. */
+		int64_t wait = err != NULL ? 0 : misfit_wait(t);
+		timer_in(t->retry, wait > LOAD_RETRY_MS ? wait : LOAD_RETRY_MS);
 		return;
 	}
 	bool same_log =
@@ -319,6 +357,22 @@ on_secrets(void *arg, const PGresult *res, const char *err)
 		read_secrets(t);
 }
 
+/*
+ * A kind that only a newer schema writes. What this projection keeps, the event's
+ * images have told it; whether there was more, a load tells. Once for each kind:
+ * the next of it can bring nothing that this load did not.
+ */
+static void
+look_strange(struct tenant *t, const char *kind)
+{
+	if (kind_known(kind) || json_object_get(t->strange, kind) != NULL ||
+	    json_object_size(t->strange) >= STRANGE_MAX)
+		return;
+	json_object_set_new(t->strange, kind, json_true());
+	log_warn("tenant=%s kind=%s is not known here: the schema is newer", t->name, kind);
+	tenant_doubt(t, "an unknown kind of event");
+}
+
 /* False: the projection is in doubt and nothing after this event may be applied. */
 static bool
 apply(struct tenant *t, const struct lane_event *e)
@@ -336,6 +390,7 @@ apply(struct tenant *t, const struct lane_event *e)
 			presence_told(t->presence, e->agent_id);
 		else if (strncmp(e->kind, "secret.", 7) == 0)
 			read_secrets(t);
+		look_strange(t, e->kind);
 		return true;
 	case PROJECTION_OLD:
 		return true;
@@ -345,7 +400,7 @@ apply(struct tenant *t, const struct lane_event *e)
 	case PROJECTION_DOUBT:
 		break;
 	}
-	tenant_doubt(t, why);
+	load_again(t, why, misfit_wait(t));
 	return false;
 }
 

@@ -33,7 +33,7 @@ $$;
 
 -- schema_check: what a node must know before it works with this database; problem is NULL when nothing is in the way.
 -- zones: the known time zones, so that the node can name an unknown one beside a form's other wrong fields.
-CREATE FUNCTION schema_check() RETURNS TABLE (version int, is_test boolean, problem text, zones text)
+CREATE FUNCTION schema_check() RETURNS TABLE (version int, is_test boolean, problem text, zones text, oldest_node int)
 LANGUAGE sql STABLE
 AS $$
 	SELECT m.schema_version, m.is_test, CASE
@@ -43,6 +43,6 @@ AS $$
 		WHEN pg_is_in_recovery() THEN 'the database is a standby'
 		WHEN current_setting('default_transaction_read_only')::boolean THEN 'the database is read-only'
 		WHEN NOT EXISTS (SELECT FROM time_zone) THEN 'the table time_zone is empty' END,
-		(SELECT string_agg(z.name, ' ') FROM time_zone z)
+		(SELECT string_agg(z.name, ' ') FROM time_zone z), m.oldest_node
 	  FROM meta m
 $$;

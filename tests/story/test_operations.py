@@ -100,14 +100,14 @@ def test_systemd_is_told_when_it_is_ready_and_when_it_stops(empty, monkeypatch):
         assert b"STOPPING=1" in told.recv(4096)
 
 
-def test_an_unknown_schema_is_refused_with_a_sentence(empty):
-    empty.rows("UPDATE meta SET schema_version = 999 RETURNING 1")
+def test_an_old_schema_is_refused_with_a_sentence(empty):
+    empty.rows("UPDATE meta SET schema_version = 1 RETURNING 1")
     server = house.Server(empty, "a")
     empty.servers.append(server)
     server.start(wait=False)
-    server.wait_log("schema=unusable")
+    server.wait_log("schema=unusable .*too old for this server")
     empty.until(lambda: not_ready(server), "says so at /readyz")
-    empty.rows("UPDATE meta SET schema_version = 1 RETURNING 1")
+    empty.rows("UPDATE meta SET schema_version = (SELECT max(number) FROM upgrade) RETURNING 1")
     server.wait_log("ready=yes")
 
 

@@ -1,0 +1,30 @@
+-- 002: retention and erasure. Version 1 was never released, and its servers are not served by this one: so all of its
+-- functions and types go first, whatever they were called with, and come again as they are now.
+DO $$
+DECLARE
+	r record;
+BEGIN
+	FOR r IN SELECT t.oid::regtype AS name FROM pg_type t JOIN pg_class c ON c.oid = t.typrelid
+		  WHERE t.typnamespace = 'callbackd'::regnamespace AND c.relkind = 'c' LOOP
+		EXECUTE format('DROP TYPE %s CASCADE', r.name);
+	END LOOP;
+	FOR r IN SELECT p.oid::regprocedure AS name FROM pg_proc p WHERE p.pronamespace = 'callbackd'::regnamespace LOOP
+		EXECUTE format('DROP FUNCTION %s', r.name);
+	END LOOP;
+END
+$$;
+
+ALTER TABLE event ALTER COLUMN body TYPE text;
+DROP INDEX callback_created;
+
+ALTER TABLE meta ADD COLUMN oldest_node int NOT NULL DEFAULT 1;
+UPDATE meta SET oldest_node = 2;
+
+ALTER TABLE tenant ADD COLUMN log_days int NOT NULL DEFAULT 90 CHECK (log_days BETWEEN 1 AND 3650);
+CREATE INDEX callback_ended ON callback (tenant_id, ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX idempotency_key_callback ON idempotency_key (tenant_id, callback_id);
+
+INSERT INTO transition (command, from_state, to_state) VALUES
+	('erase',	'scheduled',	'cancelled'),
+	('erase',	'offered',	'cancelled'),
+	('erase',	'ready_to_call', 'cancelled');
