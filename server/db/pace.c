@@ -24,8 +24,13 @@ slope(const struct pace *p)
 	double mean_n = p->n / p->weight, mean_us = p->us / p->weight;
 	double spread = p->nn / p->weight - mean_n * mean_n;
 	double whole = mean_us / mean_n;
+	/*
+	 * All of one size: nothing tells the parts apart. As if one more cost next
+	 * to nothing, so that the next batch is larger and tells: after a while of
+	 * stalls they would stay at the smallest for ever, with everything waiting.
+	 */
 	if (spread < 1.0 + mean_n * mean_n * 1e-4)
-		return whole; /* all of one size: nothing tells the parts apart yet */
+		return whole / 100;
 	double per = (p->nus / p->weight - mean_n * mean_us) / spread;
 	if (per > whole)
 		return whole;

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#define PACE_MIN 1
+#define PACE_MIN 16	/* what so few cost is the way there and back, whatever they are */
 #define PACE_MAX 2000
 #define PACE_START 64
 
