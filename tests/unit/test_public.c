@@ -68,6 +68,7 @@ struct tenant *node_tenant(struct node *n, int id) { (void)n; return id == 3 ? (
 int tenant_id(const struct tenant *t) { (void)t; return 3; }
 struct projection *tenant_projection(struct tenant *t) { (void)t; return (struct projection *)&w; }
 struct lane *tenant_lane(struct tenant *t) { (void)t; return NULL; }
+struct node *tenant_node(const struct tenant *t) { (void)t; return (struct node *)&w; }
 
 struct tenant *
 node_form(struct node *n, const char *key, const json_t **image)
@@ -77,14 +78,24 @@ node_form(struct node *n, const char *key, const json_t **image)
 	return strcmp(key, "demo") == 0 ? (struct tenant *)&w : NULL;
 }
 
+static const uint8_t link_secret[32] = "a secret";
+
 void
 projection_each_secret(const struct projection *p, const char *purpose, bool (*fn)(void *, const uint8_t *), void *arg)
 {
-	static const uint8_t secret[32] = "a secret";
-
 	(void)p;
 	(void)purpose;
-	fn(arg, secret);
+	fn(arg, link_secret);
+}
+
+bool
+projection_signing_secret(const struct projection *p, const char *purpose, int64_t now_ms, uint8_t out[32])
+{
+	(void)p;
+	(void)purpose;
+	(void)now_ms;
+	memcpy(out, link_secret, 32);
+	return true;
 }
 
 const char *
