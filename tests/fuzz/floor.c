@@ -163,7 +163,8 @@ pool_watch(struct pool *p, void (*on_ready)(void *, bool), void *arg)
 /* One line each. */
 /* clang-format off */
 bool pool_ready(const struct pool *p) { return p->ready; }
-bool pool_unfit(const struct pool *p) { (void)p; return false; }
+const char *pool_unfit(const struct pool *p) { (void)p; return NULL; }
+void pool_older(struct pool *p, int64_t ms) { (void)p, (void)ms; }
 struct pool_counts pool_counts(const struct pool *p) { (void)p; return (struct pool_counts){ .sent = 1 }; }
 /* clang-format on */
 
@@ -182,7 +183,7 @@ on_lease(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	l->handlers.on_tenant(l->arg, 1, "demo", false);
+	l->handlers.on_tenant(l->arg, 1, "demo", false, 1);
 	l->handlers.on_beat(l->arg, 1, 0);
 }
 
@@ -283,6 +284,20 @@ work_run(struct work *w, void (*run)(void *), void (*done)(void *), void *arg)
 	STAILQ_INSERT_TAIL(&w->jobs, j, link);
 	event_active(w->serve, EV_TIMEOUT, 0);
 	return true;
+}
+
+/* Who is not to keep others waiting keeps nobody here. */
+bool
+work_run_last(struct work *w, void (*run)(void *), void (*done)(void *), void *arg)
+{
+	return work_run(w, run, done, arg);
+}
+
+bool
+work_last_full(struct work *w)
+{
+	(void)w;
+	return false;
 }
 
 void
