@@ -1,7 +1,6 @@
 """Where it happens: PostgreSQL, several nodes with a proxy before each of their databases, and, if the machine allows
 it, a network namespace and a wrong clock for each node. The rest is the house of the stories."""
 
-import glob
 import json
 import os
 import signal
@@ -24,9 +23,7 @@ DEADLINES = dict(offer_timeout_s=2, ready_to_call_s=4, dial_timeout_s=3, call_ti
 DEADLINE_SLACK_MS = 4000
 
 
-def libfaketime():
-    found = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
-    return found[0] if found else None
+SKEW = os.path.join(house.BUILD, "clock_skew.so")
 
 
 def ip(*args, check=True):
@@ -104,14 +101,10 @@ class Node(house.Server):
         self.write_conf()
         mark = os.path.getsize(self.log) if os.path.exists(self.log) else 0
         command = ["ip", "netns", "exec", self.wire.name] if self.wire else []
-        env = dict(os.environ)
-        if self.skew_s:
-            # only the wall clock: what measures time, the monotonic one, is right on every machine
-            env.update(LD_PRELOAD=libfaketime(), FAKETIME=f"{self.skew_s:+.2f}s", FAKETIME_DONT_FAKE_MONOTONIC="1", DONT_FAKE_MONOTONIC="1")
-        env_command = ["env"] + [f"{k}={env[k]}" for k in ("LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTONIC",
-                                                           "DONT_FAKE_MONOTONIC") if k in env] if self.skew_s else []
+        # by env, after ip: the node's clock is to be wrong, not ip's
+        skew = ["env", f"LD_PRELOAD={os.path.abspath(SKEW)}", f"CLOCK_SKEW_MS={self.skew_s * 1000:.0f}"] if self.skew_s else []
         self.expected_end = False
-        self.process = subprocess.Popen([*command, *env_command, house.CALLBACKD, "-f", self.conf], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*command, *skew, house.CALLBACKD, "-f", self.conf], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=open(self.log, "ab"))
         if wait:
             self.port = int(self.wait_log(r"ready=yes .*https=(\d+)", mark).group(1))
@@ -148,7 +141,7 @@ class Town:
         self.cluster.sql(self.database, "UPDATE callbackd.meta SET is_test = false")
         self.why_no_wires = wires_why_not()
         self.wires = self.why_no_wires is None
-        self.skews = SKEW_S if libfaketime() else (0.0,)
+        self.skews = SKEW_S if os.path.exists(SKEW) else (0.0,)
         self.proxies = Proxies(os.path.join(self.cluster.dir, ".s.PGSQL.5432"))
         self.agents = [f"agent{n}" for n in range(1, agents + 1)]
         self.posters = [f"poster{n}" for n in range(1, posters + 1)]
