@@ -45,6 +45,8 @@ static const char *const kinds[] = {
 	"offer.rescinded",
 	"offer.timeout",
 	"queue.changed",
+	"secret.created",
+	"secret.retired",
 	"session.closed",
 	"session.opened",
 	"skill.changed",
