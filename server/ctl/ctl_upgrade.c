@@ -20,7 +20,7 @@
 #endif
 /* As tenant_lock() has it, of tenant 0, whom there is none of. */
 #define LOCK "8221, 0"
-#define LOCK_TRIES 100 /* a tenth of a second each */
+#define LOCK_TRIES 300 /* a tenth of a second each */
 /* An upgrade that begins with this line is not in the transaction: CREATE INDEX CONCURRENTLY. */
 #define OUTSIDE "-- outside of a transaction"
 
@@ -67,9 +67,15 @@ is_upgrade(const struct dirent *e)
 	return number_of(e->d_name) > 0;
 }
 
+/*
+ * One upgrade at a time, from here to the end of the session. To wait for the
+ * lock in one statement would be a transaction that another's CREATE INDEX
+ * CONCURRENTLY waits for, which has the lock: so it is tried again and again.
+ */
 static void
 script_lock(struct buf *b)
 {
+	buf_puts(b, "\\set mine false\n");
 	for (int i = 0; i < LOCK_TRIES; i++)
 		buf_puts(b,
 		    "\\if :mine\n\\else\nSELECT pg_try_advisory_lock(" LOCK
@@ -97,11 +103,6 @@ script_upgrade(struct buf *b, const char *dir, int number, bool dry_run, bool ou
 	bool readable = text != NULL;
 
 	if (readable && (strncmp(text, OUTSIDE, strlen(OUTSIDE)) == 0) == outside) {
-		if (outside && !dry_run) {
-			script_todo(b, number);
-			script_lock(b);
-			buf_puts(b, "\\endif\n");
-		}
 		script_todo(b, number);
 		if (!dry_run)
 			buf_printf(b,
@@ -156,7 +157,7 @@ script_functions(struct buf *b, const char *dir, const char *name)
 }
 
 static void
-script_begin(struct buf *b, int last)
+script_begin(struct buf *b, int last, bool dry_run)
 {
 	buf_puts(b,
 	    "\\set ON_ERROR_STOP on\n\\set QUIET on\n\\set any false\n"
@@ -167,18 +168,20 @@ script_begin(struct buf *b, int last)
 	    "\\endif\nSELECT schema_version > %d AS newer FROM meta \\gset\n\\if :newer\n", last);
 	script_fail(b, "the schema is newer than this callbackctl: install a newer one");
 	buf_puts(b, "\\endif\n");
+	if (!dry_run)
+		script_lock(b);
 }
 
 /*
- * One upgrade at a time. Then every tenant's lock: no batch is half way, some of
- * it decided by an old function and the rest by a new one.
+ * Under every tenant's lock: no batch is half way, some of it decided by an old
+ * function and the rest by a new one.
  */
 static bool
 script_transaction(struct buf *b, const char *dir, int last, bool dry_run)
 {
 	bool good = true;
 
-	buf_puts(b, "BEGIN;\nDO $$ BEGIN PERFORM pg_advisory_xact_lock(" LOCK "); END $$;\n");
+	buf_puts(b, "BEGIN;\n");
 	if (!dry_run)
 		buf_puts(b,
 		    "DO $$ BEGIN PERFORM tenant_lock(t.tenant_id) FROM (SELECT tenant_id FROM "
@@ -195,17 +198,12 @@ script_transaction(struct buf *b, const char *dir, int last, bool dry_run)
 	return good;
 }
 
-/*
- * What is not for a transaction, under the same lock, but held by the session. To
- * wait for it in one statement would be a transaction that CREATE INDEX
- * CONCURRENTLY waits for: so it is tried again and again.
- */
+/* What is not for a transaction. */
 static bool
 script_outside(struct buf *b, const char *dir, int last, bool dry_run)
 {
 	bool good = true;
 
-	buf_puts(b, "\\set mine false\n");
 	for (int n = 2; good && n <= last; n++)
 		good = script_upgrade(b, dir, n, dry_run, true);
 	buf_puts(b, "\\if :any\n\\else\n\\echo nothing to do\n\\endif\n");
@@ -275,7 +273,7 @@ ctl_upgrade(const struct ctl *ctl)
 
 	if (last == 0)
 		return CTL_FAILED;
-	script_begin(&script, last);
+	script_begin(&script, last, ctl->dry_run);
 	if (script_transaction(&script, dir, last, ctl->dry_run) &&
 	    script_outside(&script, dir, last, ctl->dry_run)) {
 		fflush(stdout);

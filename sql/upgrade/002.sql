@@ -17,6 +17,15 @@ $$;
 ALTER TABLE event ALTER COLUMN body TYPE text;
 DROP INDEX callback_created;
 
+CREATE TABLE epoch (
+	tenant_id	int NOT NULL REFERENCES tenant,
+	epoch		int NOT NULL CHECK (epoch > 0),
+	origin		text NOT NULL,
+	after_seq	bigint NOT NULL,
+	begun_at	timestamptz NOT NULL,
+	PRIMARY KEY (tenant_id, epoch)
+);
+
 ALTER TABLE meta ADD COLUMN oldest_node int NOT NULL DEFAULT 1;
 UPDATE meta SET oldest_node = 2;
 
