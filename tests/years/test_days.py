@@ -17,7 +17,7 @@ import house
 HOURS = int(os.environ.get("YEARS_HOURS", "72"))
 STEP_S = 900
 AGENTS = ["ann", "bob", "cat", "dan"]
-FORMS = int(os.environ.get("YEARS_FORMS", "9"))  # in each quarter of an hour
+FORMS = int(os.environ.get("YEARS_FORMS", "7"))  # in each quarter of an hour
 WARM_H = 36  # the first day fills, and the first VACUUMs after it settle
 TABLES = ("callback", "contact", "note", "offer", "attempt", "event", "idempotency_key", "agent_status", "session", "tenant")
 
