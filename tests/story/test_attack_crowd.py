@@ -16,7 +16,7 @@ STREAM = (b"GET /v1/events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nA
 
 @pytest.fixture(scope="module")
 def server(module_world):
-    server = module_world.server(limits__connections_per_address=2500, limits__connections=3000, limits__body_ms=3000, limits__handshake_ms=2000,
+    server = module_world.server(limits__connections_per_address=2500, limits__connections=3000, limits__body_ms=3000, limits__handshake_ms=6000 if siege.SANITIZED else 2000,
                                  limits__stream_queue_bytes=65536)
     module_world.company(forms__0__number_limit=0)
     return server

