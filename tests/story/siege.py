@@ -12,12 +12,16 @@ import ssl
 import subprocess
 import threading
 
+import pytest
+
 import house
 
 SANITIZED = "libasan" in subprocess.run(["ldd", house.CALLBACKD], capture_output=True, text=True, check=False).stdout
 # The loop's own lateness, above which a story fails. With the sanitizers everything is several times slower.
-LAG_LIMIT = "0.1" if SANITIZED else "0.01"
+LAG_LIMIT_US = 100_000 if SANITIZED else 10_000
 MEGABYTE = 1 << 20
+# for what takes long and whose code other stories run with the sanitizers
+STRICT_ONLY = pytest.mark.skipif(SANITIZED, reason="the strict build runs it")
 
 
 def request(head=b"", body=b"", path=b"/f/demo", method=b"POST", kind=b"application/json"):
@@ -190,10 +194,11 @@ class Watch:
         return metrics(self.server)[name] - self.before[name]
 
     def late(self):
-        """Ticks of the loop that came too late, and how late the worst ever was."""
-        now = metrics(self.server)
-        over = [now[n] - self.before[n] for n in ("loop_lag_own_seconds_count", f'loop_lag_own_seconds_bucket{{le="{LAG_LIMIT}"}}')]
-        return over[0] - over[1], now["loop_lag_own_worst_seconds"], now["loop_lag_worst_seconds"]
+        """The ticks of the loop that came too late by its own doing. Who computed for less than half of the limit was
+        kept by a disk or a late timer of the machine, which may be, but not for long."""
+        ticks = re.findall(r"loop_late_us=\d+ own_us=(\d+) cpu_us=(\d+).*", self.log())
+        return [(own, cpu) for own, cpu in (map(int, tick) for tick in ticks)
+                if own > LAG_LIMIT_US and (cpu > LAG_LIMIT_US / 2 or own > 5 * LAG_LIMIT_US)]
 
     def log(self):
         with open(self.server.log, "rb") as file:
@@ -207,11 +212,13 @@ class Watch:
         if kind is not None:
             return
         assert self.server.process.poll() is None
-        late, own, wall = self.late()
+        now = metrics(self.server)
+        own, wall = now["loop_lag_own_worst_seconds"], now["loop_lag_worst_seconds"]
+        # said by the log as much as counted
+        assert now["loop_lag_own_seconds_count"] > self.before["loop_lag_own_seconds_count"]
         grown = memory(self.server, "VmHWM") - self.size
         print(f"own lag worst {own * 1000:.1f} ms, wall {wall * 1000:.1f} ms, grown {grown / MEGABYTE:.1f} MB, "
               f"cpu {cpu_s(self.server) - self.cpu:.2f} s")
-        why = re.findall(r"loop_late_us=.*", self.log())
-        assert late == 0, f"{why} {late:.0f} times later than {LAG_LIMIT} s; the worst was {own * 1000:.1f} ms of its own"
+        assert not self.late(), f"(own, processor) in us: {self.late()}"
         # ASan keeps what was freed for a while
         assert grown < self.grow * (8 if SANITIZED else 1), f"grown by {grown / MEGABYTE:.1f} MB"

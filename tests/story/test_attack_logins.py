@@ -96,6 +96,7 @@ def middle(times):
     return f"{sorted(times)[len(times) // 2] * 1000:.0f} ms, worst {max(times) * 1000:.0f}, of {len(times)}"
 
 
+@siege.STRICT_ONLY
 def test_from_one_address(server):
     """It is told 429 after twenty, whatever the names, and nobody else notices."""
     bob = server.world.person("bob", server, stream=False)
@@ -149,6 +150,7 @@ def test_who_hangs_up_before_he_is_told_has_tried(server):
         server.world.until(told, "counted")
 
 
+@siege.STRICT_ONLY
 def test_a_whole_team_signs_in_at_nine_from_one_address(server):
     """Who gets in is not counted; who is told to wait comes back when he was told."""
     def come_in(n):

@@ -8,6 +8,7 @@ import re
 import pytest
 
 import house
+import siege
 
 ASKERS = ["nobody", "contact", "colleague", "holder", "supervisor", "administrator", "foreign agent", "foreign supervisor",
           "foreign administrator", "operator"]
@@ -233,6 +234,7 @@ def stage(module_world):
         client.close()
 
 
+@siege.STRICT_ONLY
 @pytest.mark.parametrize("method, path", sorted(TABLE))
 def test_each_gets_what_is_his(stage, method, path):
     scene, body, expected = TABLE[method, path]
