@@ -36,9 +36,9 @@ no_main_cluster() {
 	printf 'create_main_cluster = false\n' | as_root tee "$dir/callbackd.conf" >/dev/null
 }
 
-# nginx's package starts it on port 80, now and whenever the machine starts; we only want the program.
-no_nginx_service() {
-	local policy=/usr/sbin/policy-rc.d
+# These packages start a service (nginx one on port 80), now and whenever the machine starts; we only want the programs.
+no_services() {
+	local policy=/usr/sbin/policy-rc.d service
 	case $1 in
 	before)
 		[ ! -e $policy ] || return 0
@@ -46,7 +46,11 @@ no_nginx_service() {
 		as_root chmod 755 $policy
 		;;
 	after)
-		as_root update-rc.d nginx disable >/dev/null 2>&1 || true
+		for service in nginx etcd haproxy patroni; do
+			case " ${missing[*]} " in
+			*" $service"*) as_root update-rc.d "$service" disable >/dev/null 2>&1 || true ;;
+			esac
+		done
 		! grep -q '^# callbackd:' $policy || as_root rm -f $policy
 		;;
 	esac
@@ -67,7 +71,7 @@ packages_install() {
 	*' postgresql-15 '*) no_main_cluster ;;
 	esac
 	case " ${missing[*]} " in
-	*' nginx-light '*) no_nginx_service before ;;
+	*' nginx-light '* | *' etcd-server '* | *' haproxy '* | *' patroni '*) no_services before ;;
 	esac
 	as_root apt-get update -qq &&
 		as_root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes \
@@ -75,7 +79,7 @@ packages_install() {
 		failed=yes
 	as_root rm -f /etc/postgresql-common/createcluster.d/callbackd.conf
 	case " ${missing[*]} " in
-	*' nginx-light '*) no_nginx_service after ;;
+	*' nginx-light '* | *' etcd-server '* | *' haproxy '* | *' patroni '*) no_services after ;;
 	esac
 	[ -z "$failed" ] || die "apt-get could not install these: ${missing[*]}"
 }
