@@ -460,7 +460,8 @@ test_full(void **state)
 	UNTIL(answered(asks, 10000) + answered(&late, 1) == 10000);
 	assert_int_equal(asks[3].answers, 0);
 	assert_int_equal(bench.top, 10000);
-	assert_true(lane_counts(bench.lane).batch_limit > PACE_START);
+	/* How large they grow is the machine's to say (test_pace has the rule); never are they the least all the time. */
+	assert_true(lane_counts(bench.lane).batches < 10000 / PACE_MIN);
 }
 
 /* The pool takes nothing for a while: the lane asks again. */
