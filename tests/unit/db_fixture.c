@@ -160,6 +160,7 @@ static const char others[] =
     "$1';"
     "CREATE FUNCTION callbackd.retain(int, bigint, bigint, int) RETURNS int LANGUAGE sql AS "
     "'SELECT $1';"
+    "CREATE FUNCTION callbackd.load_secrets(int) RETURNS int LANGUAGE sql AS 'SELECT $1';"
     "CREATE FUNCTION callbackd.load_nodes() RETURNS int LANGUAGE sql AS 'SELECT 1';"
     "CREATE FUNCTION callbackd.company_show(text) RETURNS text LANGUAGE sql AS 'SELECT $1';"
     "CREATE FUNCTION callbackd.company_plan(json) RETURNS int LANGUAGE sql AS 'SELECT 1';"
