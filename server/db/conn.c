@@ -255,7 +255,6 @@ flight_answer(struct conn *c)
 		dial_worked(c->dial);
 	c->proved = true;
 	c->handlers->on_answer(c->arg, q, res, err);
-	PQclear(res);
 	return true;
 }
 

@@ -33,8 +33,8 @@ struct conn_handlers {
 	void (*on_down)(void *arg);
 	/* The database answers, but it cannot be worked with, for that reason; it is tried again. */
 	void (*on_unfit)(void *arg, const char *why);
-	/* The query left the flight and is the callee's again; res as in pool_done_fn. */
-	void (*on_answer)(void *arg, struct query *, const PGresult *res, const char *err);
+	/* The query left the flight and is the callee's again, and so is res; both as in pool_done_fn. */
+	void (*on_answer)(void *arg, struct query *, PGresult *res, const char *err);
 };
 
 struct conn *conn_new(

@@ -3,6 +3,7 @@
  * batch when the last one is answered. Must not know what a command means, nor
  * which connection carries it. A batch whose connection was lost may have
  * committed: the database knows its ids and answers as it did the first time.
+ * It is long because the turn is one machine, to be read in one piece.
  */
 #include "db/lane.h"
 
@@ -41,6 +42,10 @@ struct lane {
 	enum ticket_kind last; /* of the last batch */
 	struct pace pace[TICKET_KINDS];
 	struct event *pump, *retry, *deadline;
+	/* A batch that was answered, to be told as soon as the next one is on its way. */
+	struct batch *settling;
+	PGresult *settling_res;
+	struct event *settle;
 	struct ticket_list ending; /* being answered: out of the turn, not yet told */
 	int calling;		   /* depth of callbacks under way */
 	bool dead;		   /* freed inside one of them */
@@ -53,6 +58,7 @@ const char lane_err_failed[] = "database error";
 
 static void on_pump(evutil_socket_t, short, void *);
 static void on_deadline(evutil_socket_t, short, void *);
+static void on_settle(evutil_socket_t, short, void *);
 static void on_batch(void *, const PGresult *, const char *);
 static void on_read(void *, const PGresult *, const char *);
 
@@ -79,6 +85,7 @@ lane_new(struct event_base *base, struct pool *pool, const struct clock *clock, 
 	l->pump = event_new(base, -1, 0, on_pump, l);
 	l->retry = evtimer_new(base, on_pump, l);
 	l->deadline = evtimer_new(base, on_deadline, l);
+	l->settle = event_new(base, -1, 0, on_settle, l);
 	return l;
 }
 
@@ -139,6 +146,7 @@ lane_leave(struct lane *l)
 	event_free(l->pump);
 	event_free(l->retry);
 	event_free(l->deadline);
+	event_free(l->settle);
 	free(l);
 }
 
@@ -157,6 +165,10 @@ lane_free(struct lane *l)
 	event_del(l->pump);
 	evtimer_del(l->retry);
 	evtimer_del(l->deadline);
+	event_del(l->settle);
+	if (l->settling != NULL)
+		batch_end(l, l->settling);
+	PQclear(l->settling_res);
 	if (l->reading != NULL)
 		TAILQ_INSERT_TAIL(&l->ending, l->reading, link);
 	if (l->flight != NULL)
@@ -345,21 +357,6 @@ on_pump(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-on_read(void *arg, const PGresult *res, const char *err)
-{
-	struct lane *l = arg;
-	struct ticket *t = l->reading;
-	lane_enter(l);
-	l->query = NULL;
-	turn_end(l);
-	ticket_done(t, res, err);
-	ticket_free(t);
-	if (!l->dead && err != pool_err_stopping)
-		turn_give(l);
-	lane_leave(l);
-}
-
-static void
 lane_notify(struct lane *l, uint64_t seq)
 {
 	char tenant[16], top[24];
@@ -390,7 +387,6 @@ batch_commit(struct lane *l, struct batch *b, const PGresult *res)
 	struct verdict v;
 	struct ticket *t;
 	const char *why;
-	batch_count(l, b);
 	bool good = verdict_read(&v, res, b->n, &why);
 	batch_end(l, b);
 	if (!good) {
@@ -433,12 +429,69 @@ batch_bisect(struct lane *l, struct batch *b)
 	l->counts.bisected++;
 }
 
+/* What was kept is told; before anything of a later batch is. */
 static void
-batch_settle(struct lane *l, struct batch *b, const PGresult *res, const char *err)
+settle(struct lane *l)
 {
-	if (err == NULL) {
-		batch_commit(l, b, res);
-	} else if (err == pool_err_stopping || verdict_blames_none(err)) {
+	struct batch *b = l->settling;
+	PGresult *res = l->settling_res;
+	if (b == NULL)
+		return;
+	l->settling = NULL;
+	l->settling_res = NULL;
+	batch_commit(l, b, res);
+	PQclear(res);
+}
+
+static void
+on_settle(evutil_socket_t fd, short what, void *arg)
+{
+	struct lane *l = arg;
+	(void)fd;
+	(void)what;
+	lane_enter(l);
+	settle(l);
+	lane_leave(l);
+}
+
+static void
+on_read(void *arg, const PGresult *res, const char *err)
+{
+	struct lane *l = arg;
+	lane_enter(l);
+	l->query = NULL;
+	settle(l);
+	struct ticket *t = l->reading;
+	if (!l->dead) {
+		turn_end(l);
+		ticket_done(t, res, err);
+		ticket_free(t);
+	}
+	if (!l->dead && err != pool_err_stopping)
+		turn_give(l);
+	lane_leave(l);
+}
+
+/*
+ * It is in the database. The next batch goes first: while PostgreSQL works on
+ * that, the loop tells what came of this one, which takes as long again. The
+ * pool's pump was activated before `settle` is, and so comes before it.
+ */
+static void
+batch_keep(struct lane *l, struct batch *b)
+{
+	batch_count(l, b);
+	l->settling = b;
+	l->settling_res = pool_keep(l->pool);
+	turn_give(l);
+	if (!l->dead)
+		event_active(l->settle, EV_TIMEOUT, 0);
+}
+
+static void
+batch_refused(struct lane *l, struct batch *b, const char *err)
+{
+	if (err == pool_err_stopping || verdict_blames_none(err)) {
 		log_warn("lane tenant=%d elements=%u why=\"%s\"", l->tenant_id, b->n, err);
 		batch_end(l, b);
 		ending_give_up(l, lane_err_down);
@@ -447,14 +500,22 @@ batch_settle(struct lane *l, struct batch *b, const PGresult *res, const char *e
 	} else {
 		batch_fail(l, b, err);
 	}
+	if (!l->dead && err != pool_err_stopping)
+		turn_give(l);
 }
 
 static void
 on_batch(void *arg, const PGresult *res, const char *err)
 {
 	struct lane *l = arg;
+	(void)res;
 	lane_enter(l);
 	l->query = NULL;
+	settle(l);
+	if (l->dead) {
+		lane_leave(l);
+		return;
+	}
 	if (err == pool_err_lost || batch_time_is_old(l->flight, err, clock_now_ms(l->clock))) {
 		/* Waits in the pool for a connection; the deadline says when to give up. */
 		l->counts.resent++;
@@ -465,9 +526,10 @@ on_batch(void *arg, const PGresult *res, const char *err)
 	} else {
 		struct batch *b = l->flight;
 		turn_end(l);
-		batch_settle(l, b, res, err);
-		if (!l->dead && err != pool_err_stopping)
-			turn_give(l);
+		if (err == NULL)
+			batch_keep(l, b);
+		else
+			batch_refused(l, b, err);
 	}
 	lane_leave(l);
 }

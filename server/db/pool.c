@@ -33,6 +33,7 @@ struct pool {
 	struct query_list wait;
 	unsigned waiting, waiting_max;
 	struct event *pump;
+	PGresult **answer; /* the one that is being told, for pool_keep() */
 	bool stopping;
 	struct pool_counts counts;
 	void (*on_ready)(void *, bool);
@@ -60,7 +61,7 @@ static bool on_settled(void *, const struct conn *, int);
 static void on_up(void *);
 static void on_down(void *);
 static void on_unfit(void *, const char *);
-static void on_answer(void *, struct query *, const PGresult *, const char *);
+static void on_answer(void *, struct query *, PGresult *, const char *);
 
 static const struct conn_handlers handlers = {
 	.on_settled = on_settled,
@@ -196,6 +197,14 @@ pool_forget(struct query *q)
 	TAILQ_REMOVE(&q->pool->wait, q, link);
 	q->pool->waiting--;
 	free(q);
+}
+
+PGresult *
+pool_keep(struct pool *p)
+{
+	PGresult *res = *p->answer;
+	*p->answer = NULL;
+	return res;
 }
 
 bool
@@ -337,7 +346,7 @@ on_unfit(void *arg, const char *why)
 
 /* The text of an error may quote a parameter: only its SQLSTATE is logged. */
 static void
-on_answer(void *arg, struct query *q, const PGresult *res, const char *err)
+on_answer(void *arg, struct query *q, PGresult *res, const char *err)
 {
 	struct pool *p = arg;
 	if (err == pool_err_lost) {
@@ -348,5 +357,9 @@ on_answer(void *arg, struct query *q, const PGresult *res, const char *err)
 	}
 	if (!TAILQ_EMPTY(&p->wait) && p->ready > 0)
 		event_active(p->pump, EV_TIMEOUT, 0);
+	PGresult *answer = res;
+	p->answer = &answer;
+	/* The pool may be gone after it. */
 	query_answer(q, res, err);
+	PQclear(answer);
 }

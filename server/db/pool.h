@@ -47,6 +47,11 @@ void pool_free(struct pool *);		/* answers what is left with pool_err_stopping *
 struct query *pool_send(struct pool *, enum statement, const char *const *params, pool_done_fn, void *arg);
 /* The asker is gone: done will not be called; the query runs out, or is dropped when it was not sent yet. */
 void pool_forget(struct query *);
+/*
+ * From inside done: its result is the caller's from now on, to be cleared by him.
+ * So he can ask the next thing first, which is sent when done has returned.
+ */
+PGresult *pool_keep(struct pool *);
 bool pool_ready(const struct pool *);	/* at least one connection works */
 /* The database answers, but cannot be worked with: the sentence that says why. NULL: nothing is known against it. */
 const char *pool_unfit(const struct pool *);

@@ -35,6 +35,7 @@ TAILQ_HEAD(query_list, query);
 struct pool {
 	struct query_list waiting;
 	struct event *serve;
+	PGresult **answer;
 	bool ready;
 	void (*on_ready)(void *, bool);
 	void *arg;
@@ -69,6 +70,7 @@ query_serve(struct query *q)
 	bool decides = statement_decides(q->statement);
 	PGresult *res = NULL;
 
+	q->pool->answer = &res;
 	if (decides && database.mood == DATABASE_LOSES) {
 		query_answer(q, NULL, pool_err_lost);
 		return;
@@ -162,6 +164,15 @@ pool_watch(struct pool *p, void (*on_ready)(void *, bool), void *arg)
 
 /* One line each. */
 /* clang-format off */
+PGresult *
+pool_keep(struct pool *p)
+{
+	PGresult *res = *p->answer;
+
+	*p->answer = NULL;
+	return res;
+}
+
 bool pool_ready(const struct pool *p) { return p->ready; }
 const char *pool_unfit(const struct pool *p) { (void)p; return NULL; }
 void pool_older(struct pool *p, int64_t ms) { (void)p, (void)ms; }

@@ -26,6 +26,7 @@ struct ask {
 	char refusal[24];
 	uint64_t seq;
 	int ord, order; /* place in its batch; and among all answers */
+	unsigned in_flight;    /* when it was answered */
 	struct ticket *ticket;
 	struct ticket *forget; /* in the answer */
 	struct lane **free;    /* in the answer */
@@ -69,6 +70,7 @@ on_answer(void *arg, const struct lane_answer *answer)
 	assert_false(bench.asking);
 	a->answers++;
 	a->order = bench.answers++;
+	a->in_flight = pool_counts(bench.pool).in_flight;
 	a->err = answer->err;
 	if (answer->err == NULL) {
 		/* Its event came before. */
@@ -481,9 +483,8 @@ test_pool_full(void **state)
 	struct query *q = pool_send(bench.pool, STATEMENT_load_credential, params, on_read, &b);
 	assert_non_null(q);
 	execute(&a, "a");
-	UNTIL(answered(&a, 1) == 1);
+	UNTIL(answered(&a, 1) == 1 && b.answers == 1);
 	accepted(&a);
-	assert_int_equal(b.answers, 1);
 }
 
 static void
@@ -588,6 +589,25 @@ test_free_inside(void **state)
 	assert_null(bench.lane);
 }
 
+/* PostgreSQL has the next batch by the time that the last one is told. */
+static void
+test_next_goes_first(void **state)
+{
+	struct ask first, next;
+	(void)state;
+	gate_shut();
+	execute(&first, "wait");
+	UNTIL(pool_counts(bench.pool).in_flight == 1);
+	execute(&next, "a");
+	gate_open();
+	UNTIL(answered(&first, 1) + answered(&next, 1) == 2);
+	accepted(&first);
+	accepted(&next);
+	assert_int_equal(first.in_flight, 1);
+	assert_int_equal(next.in_flight, 0);
+	assert_true(first.order < next.order);
+}
+
 static int notices;
 
 static void
@@ -650,6 +670,7 @@ main(void)
 		TEST(test_malformed),
 		TEST(test_lane_free),
 		TEST(test_free_inside),
+		TEST(test_next_goes_first),
 		TEST(test_notify),
 	};
 	return cmocka_run_group_tests_name(
