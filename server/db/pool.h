@@ -63,9 +63,9 @@ extern const char pool_unfit_standby[];
  * to a later one (a standby was promoted, a backup restored) ends the others, so
  * that is seen as lost and found; one that leads to an older one is refused.
  */
-/* But not longer than 30 s, or as told, when there is no other. */
-void pool_older(struct pool *, int64_t ms);
 void pool_watch(struct pool *, void (*on_ready)(void *, bool), void *arg);
+/* For how long an older one is refused while there is no other (30 s unless told). */
+void pool_older(struct pool *, int64_t ms);
 
 struct pool_counts { uint64_t sent, failed, lost, reconnects; unsigned waiting, in_flight, connections; };
 struct pool_counts pool_counts(const struct pool *);

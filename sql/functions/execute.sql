@@ -14,6 +14,7 @@ SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off S
 SET jit = off SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
+	v_log record;
 	v_head bigint;
 	v_now timestamptz;
 	v_all command[];
@@ -26,7 +27,9 @@ DECLARE
 	v_answers log_row[];
 BEGIN
 	PERFORM tenant_lock(p_tenant);
-	SELECT h.head, h.at INTO v_head, v_now FROM log_head(p_tenant, p_now) h;
+	v_log := log_head(p_tenant, p_now);
+	v_head := v_log.head;
+	v_now := v_log.at;
 
 	v_all := ARRAY(
 		SELECT ROW (x.n - 1, coalesce(x.run, x.n), x.id, x.kind, x."by", x.role, x.callback, x.version, x.offer, x.attempt,
@@ -67,7 +70,9 @@ BEGIN
 			  JOIN unnest(v_all) f ON f.id = m.id AND f.ord < m.ord
 			  JOIN unnest(v_answers) a ON a.ord = f.ord AND a.seq IS NULL);
 	END IF;
-	RETURN QUERY SELECT a.* FROM unnest(v_answers) a ORDER BY a.ord;
+	IF cardinality(v_answers) > 0 THEN
+		RETURN QUERY SELECT a.* FROM unnest(v_answers) a ORDER BY a.ord;
+	END IF;
 END
 $$;
 

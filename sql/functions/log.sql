@@ -15,8 +15,11 @@ DECLARE
 BEGIN
 	at := from_ms(p_now);
 	v_off := at - clock_timestamp();
-	IF (v_off > interval '2 s' OR v_off < interval '-2 s') AND NOT (SELECT is_test FROM meta WHERE one) THEN
-		RAISE EXCEPTION 'clock is % off the database''s', v_off USING ERRCODE = 'CB001';
+	-- one in the other: a condition with a query in it is a statement of its own, 30 us for every batch
+	IF v_off > interval '2 s' OR v_off < interval '-2 s' THEN
+		IF NOT (SELECT is_test FROM meta WHERE one) THEN
+			RAISE EXCEPTION 'clock is % off the database''s', v_off USING ERRCODE = 'CB001';
+		END IF;
 	END IF;
 	SELECT e.seq, greatest(log_head.at, e.at) INTO head, at
 	  FROM event e WHERE e.tenant_id = p_tenant ORDER BY e.seq DESC LIMIT 1;
@@ -106,6 +109,6 @@ BEGIN
 		INSERT INTO event (tenant_id, seq, at, kind, command_id, callback_id, agent_id, body)
 		SELECT p_tenant, e.seq, p_now, e.kind, e.command_id, e.callback_id, e.agent_id, e.body FROM e
 	)
-	SELECT 'event', CASE WHEN e.command_id IS NOT NULL THEN e.ord END, e.seq, v_at, e.kind, e.agent_id, e.body FROM e;
+	SELECT 'event', CASE WHEN e.command_id IS NOT NULL THEN e.ord END, e.seq, v_at, e.kind, e.agent_id, e.body FROM e ORDER BY e.seq;
 END
 $$;

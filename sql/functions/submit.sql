@@ -15,6 +15,7 @@ LANGUAGE plpgsql VOLATILE
 SET enable_seqscan = off SET enable_mergejoin = off SET enable_nestloop = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 DECLARE
+	v_log record;
 	v_head bigint;
 	v_now timestamptz;
 	v_rows intake[];
@@ -25,7 +26,9 @@ DECLARE
 	v_links intake_link[];
 BEGIN
 	PERFORM tenant_lock(p_tenant);
-	SELECT h.head, h.at INTO v_head, v_now FROM log_head(p_tenant, p_now) h;
+	v_log := log_head(p_tenant, p_now);
+	v_head := v_log.head;
+	v_now := v_log.at;
 	v_rows := intake_read(p_tenant, v_now, p_callbacks);
 	SELECT count(*), bool_or(r.class_id IS NULL), count(DISTINCT r.callback_id) + count(DISTINCT r.key) < count(*) + count(r.key),
 		bool_or(r.open) OR count(DISTINCT r.phone) < count(*) AND bool_or(r.links)
