@@ -26,6 +26,7 @@
 
 /* A sign-in on its way; the call's data. */
 struct sign_in {
+	struct api_call *call;
 	struct sign_in_limit limit;
 	int agent_id; /* 0: no such agent */
 	int tenant_id;
@@ -52,6 +53,9 @@ sign_in_free(void *arg)
 {
 	struct sign_in *s = arg;
 
+	/* Our own trouble, whatever it was, is not his guess: his whole office comes back after it. */
+	if (http_status(s->call->req) >= 500)
+		sign_in_limit_give(&s->limit, api_buckets(s->call->api));
 	sign_in_limit_fini(&s->limit);
 	free(s->role);
 	free(s->token);
@@ -96,7 +100,6 @@ sign_in_throttle(struct api_call *call, struct sign_in *s, const char *tenant, c
 	/* Told before the database is asked: in a storm that would be most of the work. */
 	if (!call->stranger || !work_last_full(api_work(call->api)))
 		return true;
-	sign_in_limit_give(&s->limit, api_buckets(call->api));
 	(void)road_busy(call);
 	return false;
 }
@@ -126,6 +129,7 @@ session_open(struct api_call *call)
 		return api_problem(
 		    call, 503, "loading", "The server is still loading what it needs to know.");
 	struct sign_in *s = xcalloc(1, sizeof(*s));
+	s->call = call;
 	s->ready = ready;
 	call->data = s;
 	call->data_free = sign_in_free;
@@ -169,8 +173,7 @@ on_credential(struct api_call *call, const PGresult *res, const char *err)
 			return;
 		}
 	}
-	if (road_think(call, "password", compare, on_compared, c, comparison_free) == HTTP_DONE)
-		sign_in_limit_give(&s->limit, api_buckets(call->api));
+	(void)road_think(call, "password", compare, on_compared, c, comparison_free);
 }
 
 static void

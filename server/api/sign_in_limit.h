@@ -22,7 +22,7 @@ int64_t sign_in_limit_take(struct sign_in_limit *, struct bucket_table *, const 
 /* Nothing was tried after all. */
 void sign_in_limit_give(struct sign_in_limit *, struct bucket_table *);
 void sign_in_limit_succeeded(struct sign_in_limit *, struct bucket_table *, int64_t now_ms);
-/* It failed, or whoever tried went away before he was told: it counts. */
+/* It failed: it counts. */
 void sign_in_limit_fini(struct sign_in_limit *);
 
 #endif

@@ -68,6 +68,8 @@ void http_answer_json(struct http_request *, int status, json_t *);
  * ("errors", "state" ...). 429 and 503 get Retry-After when retry_after_s > 0.
  */
 void http_problem(struct http_request *, int status, const char *type, const char *detail, json_t *more, int retry_after_s);
+/* Of the answer that was given; 0: none yet. Still known in on_end. */
+int http_status(const struct http_request *);
 
 /*
  * Waiting. wait is a static name shown by `show waits`. At the deadline, or when

@@ -333,3 +333,9 @@ http_user(struct http_request *req)
 {
 	return &req->user;
 }
+
+int
+http_status(const struct http_request *req)
+{
+	return req->reply.status;
+}

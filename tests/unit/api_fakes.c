@@ -186,6 +186,8 @@ http_resume(struct http_request *r)
 	r->resumed++;
 }
 
+int http_status(const struct http_request *r) { return r->status; }
+
 /* The request ends at once; the real one does it a little later. */
 struct stream *
 http_take_answer(struct http_request *r, void (*on_close)(void *, const char *), void *arg)

@@ -399,6 +399,73 @@ who_signs_in_is_not_counted_and_known_from_then_on(void **state)
 	free(stored);
 }
 
+/* What a server in trouble answers, at each step of the way. */
+enum trouble { POOL_DOWN, QUERY_LOST, QUERY_FAILED, WORK_FULL, LOADING, LANE_FULL, LANE_DOWN, FAILURE_DOWN, TROUBLES };
+
+static void
+meet(enum trouble trouble, const char *name, const char *stored)
+{
+	struct http_request *req = fake_request("POST", "/v1/session");
+	const char *row[] = { "1", "7", stored, NULL, "agent" };
+	char *body = xasprintf("{\"name\":\"%s\",\"password\":\"%s\"}", name, trouble == FAILURE_DOWN ? "guess" : "x");
+
+	fake.pool_down = trouble == POOL_DOWN;
+	fake.work_full = trouble == WORK_FULL;
+	fake.live = trouble != LOADING;
+	fake.lane_full = trouble == LANE_FULL;
+	req->peer = "192.0.2.9";
+	fake_json(req, body);
+	fake_ask(req);
+	if (trouble == QUERY_LOST || trouble == QUERY_FAILED)
+		fake_query_err(trouble == QUERY_LOST ? pool_err_lost : "57014");
+	else if (fake.pool_waits)
+		fake_rows(5, 1, row);
+	if (fake.work_waits)
+		fake_work();
+	if (fake.lane_waits)
+		fake_lane_err(lane_err_down);
+	if (req->status < 500)
+		fail_msg("trouble %d: %d", trouble, req->status);
+	fake_end(req);
+	free(body);
+}
+
+/* All together they are more than a network may fail at once; each is a good part of what a name may. */
+static void
+who_met_a_server_in_trouble_is_not_counted(void **state)
+{
+	char *stored = password_hash("x");
+
+	(void)state;
+	for (int trouble = 0; trouble < TROUBLES; trouble++)
+		for (int i = 0; i < 4; i++)
+			meet(trouble, "ann7", stored);
+	free(stored);
+	fake.live = true;
+	assert_in_range(tries_until_told("192.0.2.9", false, 7, false), 10, 20);
+}
+
+/* Whoever is told that he is locked out has tried. */
+static void
+who_is_locked_out_is_counted(void **state)
+{
+	const char *row[] = { "1", "7", "$scrypt$", "1795417201001", "agent" };
+	int status, n = 0;
+
+	(void)state;
+	do {
+		struct http_request *req = fake_request("POST", "/v1/session");
+		fake_json(req, "{\"name\":\"ann\",\"password\":\"x\"}");
+		fake_ask(req);
+		if (fake.pool_waits)
+			fake_rows(5, 1, row);
+		status = req->status;
+		fake_end(req);
+	} while (status == 423 && n++ < 30);
+	assert_int_equal(status, 429);
+	assert_in_range(n, 10, 20);
+}
+
 int
 main(void)
 {
@@ -415,6 +482,8 @@ main(void)
 		CASE(a_locked_account_is_told_when),
 		CASE(sign_ins_that_fail_are_limited_by_network_and_by_name),
 		CASE(who_signs_in_is_not_counted_and_known_from_then_on),
+		CASE(who_met_a_server_in_trouble_is_not_counted),
+		CASE(who_is_locked_out_is_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
