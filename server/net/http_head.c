@@ -187,9 +187,7 @@ read_all(struct reading *r, const char *url, const char *method, const char *ver
 	    (MHD_CUTS_AT_NUL && req->uri != method + strlen(method) + 1))
 		return "The method is malformed.";
 	if (req->bad_uri || !utf8_ok(req->path, strlen(req->path)) ||
-	    (MHD_CUTS_AT_NUL &&
-		(req->uri != method + strlen(method) + 1 ||
-		    version != req->uri + req->uri_len + 1)))
+	    (MHD_CUTS_AT_NUL && version != req->uri + req->uri_len + 1))
 		return "The address is malformed, not UTF-8, or has a NUL.";
 	if (*req->path != '/' && strcmp(req->path, "*") != 0)
 		return "The address is not a path.";
