@@ -101,10 +101,8 @@ refuse(struct front *f, int fd, const struct sockaddr *sa, uint64_t *count, cons
 }
 
 static void
-on_accept(
-    struct evconnlistener *accepting, evutil_socket_t fd, struct sockaddr *sa, int len, void *arg)
+let_in(const struct front_listener *l, int fd, const struct sockaddr *sa, socklen_t len)
 {
-	struct front_listener *l = arg;
 	struct front *f = l->front;
 	struct front_visitor *v = NULL;
 	struct address address;
@@ -124,9 +122,18 @@ on_accept(
 		}
 	}
 	f->counts.accepted++;
-	bridge_new(f, fd, l->door, sa, (socklen_t)len, v);
-	/* libevent would go on until the backlog is empty. */
-	if (!front_turn_accept(f)) {
+	bridge_new(f, fd, l->door, sa, len, v);
+}
+
+static void
+on_accept(
+    struct evconnlistener *accepting, evutil_socket_t fd, struct sockaddr *sa, int len, void *arg)
+{
+	struct front_listener *l = arg;
+
+	let_in(l, fd, sa, (socklen_t)len);
+	/* libevent would go on until the backlog is empty, and to refuse is work, too. */
+	if (!front_turn_accept(l->front)) {
 		l->resting = true;
 		evconnlistener_disable(accepting);
 	}

@@ -81,7 +81,7 @@ void front_turn_shake(struct bridge *);
 void front_turn_forget(struct bridge *);
 /* Clients had enough of this turn of the loop: the event that calls shall come again in the next. */
 bool front_turn_over(struct front *);
-/* Counts one who is let in; false: no more in this turn, front_accept_again() follows. */
+/* Counts one who came, let in or refused; false: no more in this turn, front_accept_again() follows. */
 bool front_turn_accept(struct front *);
 void front_turn_start(struct front *);
 void front_turn_stop(struct front *);

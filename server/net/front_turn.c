@@ -13,7 +13,7 @@
 #include "net/bridge_impl.h"
 #include "net/front_impl.h"
 
-/* Of each turn: so many are let in, and so long do handshakes take. */
+/* Of each turn: so many are let in or refused, and so long do handshakes take. */
 #define TURN_ACCEPTS 32
 #define TURN_SHAKE_US 1500
 /* From the first client's event of a turn on; then the loop looks at everybody else. */
