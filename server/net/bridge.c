@@ -232,17 +232,10 @@ end_grace(struct bridge *b)
 }
 
 static void
-on_deadline(evutil_socket_t fd, short what, void *arg)
+meet_deadline(struct bridge *b)
 {
-	struct bridge *b = arg;
 	int deadline = b->deadline;
 
-	(void)fd;
-	(void)what;
-	if (front_turn_over(b->front)) {
-		event_add(&b->timer, &(struct timeval){ 0 });
-		return;
-	}
 	b->deadline = NO_DEADLINE;
 	switch (deadline) {
 	case FRONT_HANDSHAKE:
@@ -272,6 +265,25 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 		break;
 	}
 	bridge_update(b);
+}
+
+static void
+on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	if (!front_turn_skip(arg, what))
+		meet_deadline(arg);
+}
+
+void
+bridge_go_on(struct bridge *b, short what)
+{
+	if (b->state != BRIDGE_DEAD && (what & (EV_READ | EV_WRITE)) != 0)
+		bridge_pump(b, what);
+	/* Armed again since then, it is another one. */
+	if ((what & EV_TIMEOUT) != 0 && b->deadline != NO_DEADLINE &&
+	    !evtimer_pending(&b->timer, NULL))
+		meet_deadline(b);
 }
 
 void
@@ -307,6 +319,7 @@ bridge_free(struct bridge *b)
 {
 	assert(b->state == BRIDGE_DEAD && !b->held && b->pair_fd < 0 && !b->in_due);
 	TAILQ_REMOVE(&b->front->bridges, b, link);
+	front_turn_unskip(b);
 	event_del(&b->timer);
 	free(b);
 }

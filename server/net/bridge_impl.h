@@ -27,6 +27,7 @@ struct bridge {
 	TAILQ_ENTRY(bridge) link;
 	TAILQ_ENTRY(bridge) due_link;
 	TAILQ_ENTRY(bridge) in_line_link;
+	TAILQ_ENTRY(bridge) skipped_link;
 	struct front *front;
 	struct front_visitor *visitor;
 	enum front_door door;
@@ -44,7 +45,8 @@ struct bridge {
 	bool held;	 /* libmicrohttpd knows this bridge */
 	bool owes_close; /* on_close may be called now */
 	bool in_due;
-	bool in_line; /* its handshake waits for the next turn of the loop */
+	bool in_line;  /* its handshake waits for the next turn of the loop */
+	short skipped; /* so does what the loop said: EV_READ, EV_WRITE, EV_TIMEOUT */
 	size_t lingered;
 	const char *why;
 	bridge_close_fn on_close;
@@ -75,6 +77,11 @@ void bridge_set_due(struct bridge *);
 
 /* One step of the handshake; bridge_update() follows. */
 void bridge_shake_hands(struct bridge *);
+
+/* The client's side is ready for what (EV_READ, EV_WRITE), or was some time ago. */
+void bridge_pump(struct bridge *, short what);
+/* From the next turn of the loop: what was skipped in the last. */
+void bridge_go_on(struct bridge *, short what);
 
 /* From the loop. */
 void bridge_on_wire(evutil_socket_t, short what, void *);

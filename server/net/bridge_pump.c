@@ -130,14 +130,8 @@ linger(struct bridge *b)
 }
 
 void
-bridge_on_wire(evutil_socket_t fd, short what, void *arg)
+bridge_pump(struct bridge *b, short what)
 {
-	struct bridge *b = arg;
-
-	(void)fd;
-	/* What epoll says it says again while it is so. */
-	if (front_turn_over(b->front))
-		return;
 	if (b->state == BRIDGE_LINGERING) {
 		linger(b);
 	} else if (b->wait == BRIDGE_HANDSHAKE) {
@@ -155,6 +149,14 @@ bridge_on_wire(evutil_socket_t fd, short what, void *arg)
 			read_client(b);
 	}
 	bridge_update(b);
+}
+
+void
+bridge_on_wire(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	if (!front_turn_skip(arg, what))
+		bridge_pump(arg, what);
 }
 
 static void

@@ -60,7 +60,8 @@ struct front {
 	struct front_counts counts;
 	/* front_turn.c's: what this turn of the loop has spent, and who waits for the next. */
 	struct event *turn;
-	struct bridge_list line;
+	struct bridge_list line;    /* for a handshake */
+	struct bridge_list skipped; /* for whatever the loop said of them */
 	int turn_accepts;
 	int64_t turn_began_us, turn_shake_us;
 	int64_t refusal_said_ms;
@@ -79,8 +80,9 @@ void front_accept_again(struct front *);
 /* front_turn.c: the handshake goes on, now or as soon as others had their turn. */
 void front_turn_shake(struct bridge *);
 void front_turn_forget(struct bridge *);
-/* Clients had enough of this turn of the loop: the event that calls shall come again in the next. */
-bool front_turn_over(struct front *);
+/* Clients had enough of this turn of the loop: bridge_go_on() follows in the next. */
+bool front_turn_skip(struct bridge *, short what);
+void front_turn_unskip(struct bridge *);
 /* Counts one who came, let in or refused; false: no more in this turn, front_accept_again() follows. */
 bool front_turn_accept(struct front *);
 void front_turn_start(struct front *);

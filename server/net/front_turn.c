@@ -3,8 +3,8 @@
  * costs us a third of a millisecond and its sender, who may say the same canned
  * hello again and again, nothing: 1,500 at once kept everybody else waiting for
  * 200 ms; and thousands who leave in one moment are work, too. What is too much
- * for this turn waits for the next; nobody is refused here. It must not know
- * what else the loop does.
+ * for this turn waits in line for the next; nobody is refused here. It must not
+ * know what else the loop does.
  */
 #include <event2/event.h>
 #include <event2/listener.h>
@@ -27,8 +27,8 @@ arm(struct front *f)
 		evtimer_add(f->turn, &(struct timeval){ 0 });
 }
 
-bool
-front_turn_over(struct front *f)
+static bool
+over(struct front *f)
 {
 	int64_t now_us = clock_mono_us();
 
@@ -36,6 +36,44 @@ front_turn_over(struct front *f)
 	if (f->turn_began_us == 0)
 		f->turn_began_us = now_us;
 	return now_us - f->turn_began_us > TURN_US;
+}
+
+/*
+ * epoll would say it again, but always in the same order: who is ready all the
+ * time would be served in every turn, and who stands behind him in none.
+ */
+bool
+front_turn_skip(struct bridge *b, short what)
+{
+	if (b->skipped == 0) {
+		/* While somebody stands in line it is: serve_skipped() does not stop before. */
+		if (!over(b->front))
+			return false;
+		TAILQ_INSERT_TAIL(&b->front->skipped, b, skipped_link);
+	}
+	b->skipped |= what;
+	return true;
+}
+
+void
+front_turn_unskip(struct bridge *b)
+{
+	if (b->skipped == 0)
+		return;
+	b->skipped = 0;
+	TAILQ_REMOVE(&b->front->skipped, b, skipped_link);
+}
+
+static void
+serve_skipped(struct front *f)
+{
+	struct bridge *b;
+
+	while ((b = TAILQ_FIRST(&f->skipped)) != NULL && !over(f)) {
+		short what = b->skipped;
+		front_turn_unskip(b);
+		bridge_go_on(b, what);
+	}
 }
 
 static void
@@ -93,6 +131,7 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 	f->turn_began_us = 0;
 	f->turn_accepts = 0;
 	f->turn_shake_us = 0;
+	serve_skipped(f);
 	while (f->turn_shake_us < TURN_SHAKE_US && (b = TAILQ_FIRST(&f->line)) != NULL) {
 		front_turn_forget(b);
 		shake(b);
@@ -106,6 +145,7 @@ void
 front_turn_start(struct front *f)
 {
 	TAILQ_INIT(&f->line);
+	TAILQ_INIT(&f->skipped);
 	f->turn = evtimer_new(f->base, on_turn, f);
 }
 

@@ -28,13 +28,15 @@ static struct event_base *base;
 static struct front *front;
 /* The clients' ends; libmicrohttpd's, in the order in which they were opened. */
 static int clients[CROWD], behind[CROWD], clients_n, behind_n;
+static struct bridge *bridges[CROWD];
 /* What taking a client's bytes costs: of so many, a turn is full. */
 static int kick_us;
 
 static bool
 on_open(void *arg, struct bridge *b, int fd, const struct sockaddr *sa, unsigned len)
 {
-	(void)arg, (void)b, (void)sa, (void)len;
+	(void)arg, (void)sa, (void)len;
+	bridges[behind_n] = b;
 	behind[behind_n++] = fd;
 	return true;
 }
@@ -129,12 +131,138 @@ who_is_refused_takes_of_the_turn_as_well(void **state)
 	assert_int_equal(front_counts(front).open, 1);
 }
 
+/* In their order, as it is epoll's from then on. Who was sent away cannot any more. */
+static void
+everybody_says_something(void)
+{
+	for (int i = 0; i < clients_n; i++)
+		(void)send(clients[i], "x", 1, MSG_NOSIGNAL);
+}
+
+static void
+everybody_is_let_in(void)
+{
+	for (int turns = 0; front_counts(front).open < (uint64_t)clients_n; turns++) {
+		assert_true(turns < MANY_TURNS);
+		turn();
+	}
+}
+
+/* Bytes that the i-th to be served has had taken. */
+static long
+taken(int i)
+{
+	char text[4096];
+	ssize_t n = recv(behind[i], text, sizeof(text), MSG_DONTWAIT | MSG_PEEK);
+
+	return n > 0 ? (long)n : 0;
+}
+
+/* Four fill a turn, and all are ready in all turns. */
+static void
+who_was_skipped_is_served_before_the_others_again(void **state)
+{
+	(void)state;
+	open_front();
+	come(CLIENTS);
+	everybody_is_let_in();
+	kick_us = 700;
+	for (int turns = 0; turns < 40; turns++) {
+		everybody_says_something();
+		turn();
+	}
+	assert_int_equal(behind_n, CLIENTS);
+	long calls = 0;
+	for (int i = 0; i < CLIENTS; i++)
+		calls += taken(i);
+	for (int i = 0; i < CLIENTS; i++)
+		assert_in_range(taken(i), calls / CLIENTS / 3, calls);
+}
+
+/* One says nothing, and is sent away in time, though the others fill every turn. */
+static void
+a_deadline_is_kept_in_full_turns(void **state)
+{
+	(void)state;
+	conf.idle_ms = 30;
+	open_front();
+	come(CLIENTS);
+	everybody_is_let_in();
+	come(1);
+	everybody_is_let_in();
+	int quiet = clients[--clients_n];
+	everybody_says_something();
+	kick_us = 700;
+	for (int turns = 0; front_counts(front).lingering == 0; turns++) {
+		assert_true(turns < MANY_TURNS);
+		everybody_says_something();
+		turn();
+	}
+	close(quiet);
+}
+
+/* They leave, or run out of time, while they wait for a turn; then the rest goes down with the front. */
+static void
+who_leaves_while_he_waits_is_no_trouble(void **state)
+{
+	(void)state;
+	conf.header_ms = 20;
+	open_front();
+	come(3 * CLIENTS);
+	everybody_is_let_in();
+	kick_us = 700;
+	for (int i = 0; i < 2 * CLIENTS; i++) {
+		everybody_says_something();
+		turn();
+		close(clients[--clients_n]);
+		if (i % 3 == 0 && i < behind_n)
+			shutdown(behind[i], SHUT_WR);
+	}
+	assert_true(front_counts(front).timed_out > 0);
+	assert_true(front_counts(front).open < 3 * CLIENTS);
+}
+
+/* Its owner writes to a client that is gone: what is freed at once must not be served any more. */
+static void
+who_is_dropped_while_he_waits_is_forgotten(void **state)
+{
+	const struct linger at_once = { .l_onoff = 1 };
+
+	(void)state;
+	open_front();
+	come(CLIENTS);
+	everybody_is_let_in();
+	everybody_says_something();
+	turn();
+	assert_int_equal(behind_n, CLIENTS);
+	kick_us = 700;
+	everybody_says_something();
+	turn();
+	for (int i = 0; i < CLIENTS; i++) {
+		setsockopt(clients[i], SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+		close(clients[i]);
+	}
+	clients_n = 0;
+	for (int i = 0; i < CLIENTS; i++) {
+		bridge_take(bridges[i], NULL, NULL);
+		bridge_release(bridges[i]);
+		assert_false(bridge_write(bridges[i], "x", 1));
+	}
+	turn();
+	turn();
+	assert_int_equal(front_counts(front).open, 0);
+}
+
 int
 main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(who_is_refused_takes_of_the_turn_as_well),
+		CASE(who_was_skipped_is_served_before_the_others_again),
+		CASE(a_deadline_is_kept_in_full_turns),
+		CASE(who_leaves_while_he_waits_is_no_trouble),
+		CASE(who_is_dropped_while_he_waits_is_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
