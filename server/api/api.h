@@ -39,6 +39,7 @@ struct api_call {
 	struct ticket *ticket;		/* what is asked of the lane, to forget when the wait ends */
 	struct query *query;		/* what is asked of the pool */
 	void (*then)(struct api_call *, const struct lane_answer *);
+	bool refusals;			/* then is told of them, too */
 	void (*then_row)(struct api_call *, const PGresult *, const char *err);
 	void *data;			/* the handler's own; freed by data_free at the end */
 	void (*data_free)(void *);
@@ -96,6 +97,8 @@ json_t *api_command(struct api_call *, const char *kind);
  * Refusals and a database that is down are answered here (api_refuse).
  */
 enum http_verdict api_execute(struct api_call *, json_t *command, void (*then)(struct api_call *, const struct lane_answer *));
+/* The same, but then is called with refusals, too: this command is one of several, and does not speak for all. */
+enum http_verdict api_try(struct api_call *, json_t *command, void (*then)(struct api_call *, const struct lane_answer *));
 /* A read outside the lane; then_row is called with one result or err (never NULL both), unless the database is down (503 answered here). */
 enum http_verdict api_query(struct api_call *, enum statement, const char *const *params, const char *wait,
     void (*then_row)(struct api_call *, const PGresult *, const char *err));

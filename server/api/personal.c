@@ -112,17 +112,13 @@ contact_erase(struct api_call *call)
 	return verdict;
 }
 
-static enum http_verdict
-erase(struct api_call *call, const char *callback,
-    void (*then)(struct api_call *, const struct lane_answer *))
+static json_t *
+erase_command(struct api_call *call, const char *callback)
 {
 	json_t *command = api_command(call, "erase");
 
-	/* Of one key, one command for each callback. */
-	if (then != NULL)
-		json_set_id(command, "id", id_new());
 	json_object_set_new(command, "callback", json_string(callback));
-	return api_execute(call, command, then);
+	return command;
 }
 
 /* One command each, as anybody's: none holds the tenant's lock for long, however many there are. */
@@ -132,7 +128,11 @@ erase_next(struct api_call *call)
 	struct erasure *e = call->data;
 
 	if (e->next < json_array_size(e->todo)) {
-		erase(call, json_string_value(json_array_get(e->todo, e->next)), on_erased);
+		const char *callback = json_string_value(json_array_get(e->todo, e->next));
+		json_t *command = erase_command(call, callback);
+		/* Of one key, one command for each callback. */
+		json_set_id(command, "id", id_new());
+		api_try(call, command, on_erased);
 		return;
 	}
 	bool complete = e->all && json_array_size(e->in_call) == 0;
@@ -161,13 +161,23 @@ on_callbacks(struct api_call *call, const PGresult *res, const char *err)
 	erase_next(call);
 }
 
+/*
+ * What happened between the list and the command is no mistake: one that is
+ * called now is named, one that somebody else erased or deleted is gone.
+ */
 static void
 on_erased(struct api_call *call, const struct lane_answer *answer)
 {
 	struct erasure *e = call->data;
+	const char *refusal = answer->refusal;
+	bool in_call = refusal != NULL && strcmp(refusal, "in_call") == 0;
 
-	(void)answer;
-	json_array_append(e->erased, json_array_get(e->todo, e->next++));
+	if (refusal != NULL && !in_call && strcmp(refusal, "already_erased") != 0 &&
+	    strcmp(refusal, "not_found") != 0) {
+		api_refuse(call, answer);
+		return;
+	}
+	json_array_append(in_call ? e->in_call : e->erased, json_array_get(e->todo, e->next++));
 	erase_next(call);
 }
 
@@ -184,7 +194,7 @@ callback_erase(struct api_call *call)
 	if (!fields_ok(&f, call))
 		return HTTP_DONE;
 	id_format(id, text);
-	return erase(call, text, NULL);
+	return api_execute(call, erase_command(call, text), NULL);
 }
 
 const struct api_route api_routes_personal[] = {

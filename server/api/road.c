@@ -165,7 +165,7 @@ on_lane(void *arg, const struct lane_answer *a)
 	struct api_call *call = arg;
 
 	road_arrived(call);
-	if (a->err != NULL || a->refusal != NULL)
+	if (a->err != NULL || (a->refusal != NULL && !call->refusals))
 		api_refuse(call, a);
 	else if (call->then != NULL)
 		call->then(call, a);
@@ -183,7 +183,18 @@ api_execute(struct api_call *call, json_t *command,
 	if (call->ticket == NULL)
 		return road_busy(call);
 	call->then = then;
+	call->refusals = false;
 	return road_wait(call, "commit", NULL, NULL);
+}
+
+enum http_verdict
+api_try(struct api_call *call, json_t *command,
+    void (*then)(struct api_call *, const struct lane_answer *))
+{
+	enum http_verdict verdict = api_execute(call, command, then);
+
+	call->refusals = true;
+	return verdict;
 }
 
 static void

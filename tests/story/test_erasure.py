@@ -2,6 +2,9 @@
 
 import json
 import subprocess
+import threading
+
+import psycopg
 
 import house
 
@@ -110,6 +113,32 @@ def test_all_of_a_number_and_nobody_else(world):
     nothing_left(world)
     fresh = zebra(world)
     assert world.rows("SELECT linked_to FROM callback WHERE callback_id = %s::uuid", fresh["id"]) == [(None,)], "a new start"
+
+
+def test_what_changes_between_the_list_and_the_command_is_named(world):
+    """One is dialled meanwhile, one erased by somebody else: the others go all the same."""
+    ann, asked, version = held(world)
+    others = sorted(zebra(world)["id"] for _ in range(4))
+    adam = world.person("adam", stream=False)
+    answers = []
+    with psycopg.connect(world.cluster.conninfo(world.database), options="-c search_path=callbackd,public") as db:
+        db.execute("SELECT tenant_lock(1)")
+        request = threading.Thread(target=lambda: answers.append(adam.post("/v1/contacts/erase", {"phone": PHONE})))
+        request.start()
+        world.until(lambda: world.rows("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") == [(1,)],
+                    "the list is made, the first command waits")
+        agent = world.rows("SELECT agent_id FROM agent WHERE name = 'ann'")[0][0]
+        now = world.rows("SELECT ms(max(at)) FROM event")[0][0]
+        command = {"role": "administrator", "kind": "erase"}
+        db.execute("SELECT * FROM execute(1, %s, jsonb_build_array(%s::jsonb || jsonb_build_object('id', gen_random_uuid()), "
+                   "%s::jsonb || jsonb_build_object('id', gen_random_uuid())))",
+                   (now, json.dumps({**command, "callback": others[2]}),
+                    json.dumps({"role": "agent", "by": agent, "kind": "call", "callback": asked["id"], "version": version})))
+    request.join(house.DEADLINE)
+    assert answers == [{"erased": others, "in_call": [asked["id"]], "complete": False}]
+    assert world.rows("SELECT count(*) FROM contact WHERE erased_at IS NULL") == [(1,)]
+    assert world.rows("SELECT state FROM callback WHERE callback_id = %s::uuid", asked["id"]) == [("establishing",)], "they talk on"
+    world.check_projection(world.servers[0])
 
 
 def test_only_administrators_and_the_operator_may(world):
