@@ -20,7 +20,8 @@
 #endif
 /* As tenant_lock() has it, of tenant 0, whom there is none of. */
 #define LOCK "8221, 0"
-#define LOCK_TRIES 300 /* a tenth of a second each */
+#define LOCK_TRIES 300	/* a tenth of a second each */
+#define TABLES_TRIES 60 /* some 50 seconds */
 /* An upgrade that begins with this line is not in the transaction: CREATE INDEX CONCURRENTLY. */
 #define OUTSIDE "-- outside of a transaction"
 
@@ -174,8 +175,50 @@ script_begin(struct buf *b, int last, bool dry_run)
 
 /*
  * Under every tenant's lock: no batch is half way, some of it decided by an old
- * function and the rest by a new one.
+ * function and the rest by a new one. And every table's, before there is
+ * anything to lose: who reads takes no tenant's lock, and a reader who has one
+ * table and wants another, which we have, would be a deadlock found after an
+ * hour's rewriting. Most tries give up before a server's deadlock_timeout, which
+ * would make the reader the victim; every fourth stays longer than that, because
+ * only then PostgreSQL sends its own vacuum away.
  */
+static void
+script_tables(struct buf *b, int last)
+{
+	buf_printf(b,
+	    "DO $$\n"
+	    "DECLARE\n"
+	    "	v_before text := current_setting('lock_timeout');\n"
+	    "BEGIN\n"
+	    "	IF NOT EXISTS (SELECT FROM generate_series(2, %d) n\n"
+	    "		WHERE NOT EXISTS (SELECT FROM upgrade u WHERE u.number = n)) THEN\n"
+	    "		RETURN;\n"
+	    "	END IF;\n"
+	    "	FOR try IN 1 .. %d LOOP\n"
+	    "		BEGIN\n"
+	    "			PERFORM set_config('lock_timeout', CASE WHEN try %% 4 = 0 THEN "
+	    "'1500' ELSE '300' END, true);\n"
+	    "			PERFORM tenant_lock(t.tenant_id) FROM (SELECT tenant_id FROM "
+	    "tenant ORDER BY 1) t;\n"
+	    "			EXECUTE (SELECT 'LOCK TABLE '\n"
+	    "				|| string_agg(c.oid::regclass::text, ', '\n"
+	    "					ORDER BY c.relname <> 'tenant', c.relname)\n"
+	    "				|| ' IN ACCESS EXCLUSIVE MODE'\n"
+	    "				FROM pg_class c WHERE c.relkind IN ('r', 'p')\n"
+	    "				AND c.relnamespace = 'callbackd'::regnamespace);\n"
+	    "			PERFORM set_config('lock_timeout', v_before, true);\n"
+	    "			RETURN;\n"
+	    "		EXCEPTION WHEN lock_not_available OR deadlock_detected THEN\n"
+	    "			NULL; -- and all locks are gone with what is rolled back here\n"
+	    "		END;\n"
+	    "		PERFORM pg_sleep(0.2);\n"
+	    "	END LOOP;\n"
+	    "	RAISE EXCEPTION 'the tables are in use: run this again when no backup or long "
+	    "report is under way';\n"
+	    "END $$;\n",
+	    last, TABLES_TRIES);
+}
+
 static bool
 script_transaction(struct buf *b, const char *dir, int last, bool dry_run)
 {
@@ -183,9 +226,7 @@ script_transaction(struct buf *b, const char *dir, int last, bool dry_run)
 
 	buf_puts(b, "BEGIN;\n");
 	if (!dry_run)
-		buf_puts(b,
-		    "DO $$ BEGIN PERFORM tenant_lock(t.tenant_id) FROM (SELECT tenant_id FROM "
-		    "tenant ORDER BY 1) t; END $$;\n");
+		script_tables(b, last);
 	for (int n = 2; good && n <= last; n++)
 		good = script_upgrade(b, dir, n, dry_run, false);
 	if (!dry_run) {

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import threading
 
+import psycopg
 import pytest
 
 import house
@@ -138,6 +139,19 @@ def test_an_index_is_made_outside_of_the_transaction(empty, later):
     assert sorted(process.communicate(timeout=house.DEADLINE)[0] for process in both) == [f"applied {NEXT:03d}\n", "nothing to do\n"]
     assert empty.rows("SELECT indisvalid FROM pg_index WHERE indexrelid = 'event_at'::regclass") == [(True,)]
     assert empty.rows("SELECT schema_version FROM meta") == [(NEXT,)]
+
+
+@pytest.mark.parametrize("has, wants", [("tenant", "event"), ("event", "tenant"), ("callback", "agent")])
+def test_who_reads_meanwhile_is_no_deadlock(old, has, wants):
+    """A reader takes no tenant's lock: he has one table and wants another, at the moment when the upgrade wants all."""
+    with psycopg.connect(old.cluster.conninfo(old.database), options="-c search_path=callbackd,public") as reader:
+        reader.execute(f"SELECT count(*) FROM {has}")
+        process = upgrade(old, wait=False)
+        old.until(lambda: old.rows("SELECT count(*) FROM pg_locks WHERE locktype = 'relation' AND NOT granted") != [(0,)],
+                  "the upgrade waits for the reader")
+        assert reader.execute(f"SELECT count(*) FROM {wants}").fetchone()[0] >= 0
+    said = process.communicate(timeout=house.DEADLINE)[0]
+    assert (process.returncode, said) == (0, "".join(f"applied {n:03d}\n" for n in range(2, VERSION + 1)))
 
 
 class Visitors(threading.Thread):
