@@ -119,8 +119,13 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (!r->held || r->query != NULL)
+	if (!r->held)
 		return;
+	if (r->query != NULL) {
+		/* Of the lease before this one: it says nothing of this pass. */
+		timer_in(r->timer, RETRY_MS);
+		return;
+	}
 	if (!r->passing) {
 		if (now < r->next_at) {
 			/* A fake clock does not run, and a real one may be set: look again. */
