@@ -120,6 +120,8 @@ node_stop(struct node *n, void (*done)(void *), void *arg)
 	n->stopping = true;
 	n->stopped = done;
 	n->stopped_arg = arg;
+	/* From here on it means that there is nothing to wait for. */
+	event_del(n->schema_retry);
 	for (struct entry *e = TAILQ_FIRST(&n->tenants); e != NULL; e = TAILQ_NEXT(e, link))
 		tenant_lease(e->tenant, false, n->alive);
 	if (n->lease == NULL)
@@ -139,7 +141,7 @@ node_watch_schema(struct node *n, void (*outdated)(void *), void *arg)
 static void
 schema_check(struct node *n)
 {
-	if (pool_send(n->pool, STATEMENT_schema_check, NULL, on_schema, n) == NULL)
+	if (!n->stopping && pool_send(n->pool, STATEMENT_schema_check, NULL, on_schema, n) == NULL)
 		timer_in(n->schema_retry, SCHEMA_RETRY_MS);
 }
 
@@ -207,6 +209,9 @@ on_schema(void *arg, const PGresult *res, const char *err)
 		set_problem(n, why);
 		free(why);
 		/* An old schema can be brought forward while we wait; a new one does not come back. */
+
+	if (n->stopping)
+		return;
 		if (!outdated)
 			timer_in(n->schema_retry, SCHEMA_RETRY_MS);
 		else if (n->outdated != NULL)
