@@ -45,14 +45,14 @@ struct node {
 	struct event *slow; /* looks at other nodes' events anyway */
 	struct event *schema_retry;
 	bool connected, schema_known, beaten, is_test, stopping;
-	bool upgraded; /* told so by callbackctl upgrade: the schema is to be looked at again */
+	int version;   /* of the schema, when it was looked at; another is an upgrade */
 	json_t *zones; /* an object: their names are its keys; NULL: not asked yet */
 	char *problem; /* with the schema */
 	int alive;
 	struct query *nodes_query;
 	void (*stopped)(void *);
 	void *stopped_arg;
-	void (*outdated)(void *); /* NULL: said already */
+	void (*outdated)(void *); /* NULL: nobody wants to know */
 	void *outdated_arg;
 };
 
@@ -159,6 +159,13 @@ on_schema_retry(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+doubt_all(struct node *n, const char *why)
+{
+	for (struct entry *e = TAILQ_FIRST(&n->tenants); e != NULL; e = TAILQ_NEXT(e, link))
+		tenant_doubt(e->tenant, why);
+}
+
+static void
 on_pool(void *arg, bool ready)
 {
 	struct node *n = arg;
@@ -173,8 +180,7 @@ on_pool(void *arg, bool ready)
 	 * What comes back may be the log of another epoch, and answers are lost: load
 	 * again. From now on, so that no event of that one is taken for one of this.
 	 */
-	for (struct entry *e = TAILQ_FIRST(&n->tenants); e != NULL; e = TAILQ_NEXT(e, link))
-		tenant_doubt(e->tenant, "the database connection was lost");
+	doubt_all(n, "the database connection was lost");
 }
 
 static void
@@ -202,16 +208,15 @@ static void
 on_schema(void *arg, const PGresult *res, const char *err)
 {
 	struct node *n = arg;
-
 	bool outdated;
+
+	if (n->stopping)
+		return;
 	char *why = schema_problem(res, err, &outdated);
 	if (why != NULL) {
 		set_problem(n, why);
 		free(why);
 		/* An old schema can be brought forward while we wait; a new one does not come back. */
-
-	if (n->stopping)
-		return;
 		if (!outdated)
 			timer_in(n->schema_retry, SCHEMA_RETRY_MS);
 		else if (n->outdated != NULL)
@@ -226,17 +231,18 @@ on_schema(void *arg, const PGresult *res, const char *err)
 	}
 	free(n->problem);
 	n->problem = NULL;
-	bool first = !n->schema_known;
+	int before = n->version;
+	n->version = atoi(PQgetvalue(res, 0, 0));
 	n->schema_known = true;
-	if (first) {
+	if (n->lease == NULL) {
 		n->tail = tail_new(n->base, n->conf, &tail_handlers, n);
 		n->lease = lease_new(n->base, n->pool, n->conf, n->id, &lease_handlers, n);
 		return;
 	}
-	for (struct entry *e = TAILQ_FIRST(&n->tenants); n->upgraded && e != NULL;
-	     e = TAILQ_NEXT(e, link))
-		tenant_doubt(e->tenant, "the schema was upgraded");
-	n->upgraded = false;
+	if (n->version != before) {
+		log_info("schema=upgraded to=%d", n->version);
+		doubt_all(n, "the schema was upgraded");
+	}
 	lease_beat(n->lease);
 }
 
@@ -335,10 +341,15 @@ on_slow(evutil_socket_t fd, short what, void *arg)
 		look_all(n);
 }
 
+/* What was notified before is gone: events, and an upgrade; that is on_pool()'s if it has to wait. */
 static void
 on_tail_ready(void *arg)
 {
-	look_all(arg);
+	struct node *n = arg;
+
+	look_all(n);
+	if (n->connected)
+		schema_check(n);
 }
 
 static void
@@ -348,8 +359,6 @@ on_notice(void *arg, int tenant, uint64_t seq)
 	struct entry *e = entry_find(n, tenant);
 
 	if (tenant == 0) {
-		n->upgraded = true;
-		log_info("schema=upgraded to=%llu", (unsigned long long)seq);
 		schema_check(n);
 		return;
 	}

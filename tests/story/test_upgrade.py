@@ -207,6 +207,30 @@ def test_servers_of_the_version_before_carry_on(world, later):
         world.check_projection(server)
 
 
+def test_an_upgrade_that_was_announced_while_nobody_listened_is_found(world):
+    server = world.servers[0]
+    mark = os.path.getsize(server.log)
+
+    def listens_again():
+        nonlocal mark
+        assert world.rows("""SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND query = 'LISTEN callbackd'""") == [(True,)]
+        server.wait_log("tail from=asking to=listening", mark)
+        mark = os.path.getsize(server.log)
+
+    before = loads(server)
+    listens_again()
+    asked = world.visit()
+    reached(world, server)
+    assert loads(server) == before, "the same version: nothing is loaded again"
+    world.rows("UPDATE meta SET schema_version = %s RETURNING 1", NEXT)
+    listens_again()
+    server.wait_log(f"schema=upgraded to={NEXT}")
+    ann = world.person("ann", ready=True)
+    ann.accept(ann.offered(asked["id"]))
+    world.check_projection(server)
+
+
 def future(world, kind, body, times=1):
     """What a newer server's functions write."""
     world.rows("""
