@@ -271,6 +271,14 @@ flight_keep(struct query *q, PGresult *res)
 	}
 }
 
+/* What is missing is not there, or not of the kind we want: not that the server stops, or has no room. */
+static bool
+speaks_of_schema(const char *state)
+{
+	return strncmp(state, "42", 2) == 0 || strncmp(state, "3F", 2) == 0 ||
+	    strncmp(state, "0A", 2) == 0;
+}
+
 /* False when the connection failed. */
 static bool
 prepare_fail(struct conn *c, const PGresult *res)
@@ -280,9 +288,9 @@ prepare_fail(struct conn *c, const PGresult *res)
 	char *why = xasprintf("cannot %s %s, sqlstate %s", settling ? "ask" : "prepare",
 	    statement_name(settling ? STATEMENT_epoch_settle : (enum statement)c->prepared),
 	    state != NULL ? state : "unknown");
-	if (!settling)
+	if (!settling && state != NULL && speaks_of_schema(state))
 		c->handlers->on_unfit(c->arg, pool_unfit_schema);
-	else if (state != NULL && strcmp(state, "25006") == 0)
+	else if (settling && state != NULL && strcmp(state, "25006") == 0)
 		c->handlers->on_unfit(c->arg, pool_unfit_standby);
 	conn_fail(c, why);
 	free(why);

@@ -231,6 +231,28 @@ def test_an_upgrade_that_was_announced_while_nobody_listened_is_found(world):
     world.check_projection(server)
 
 
+def test_a_database_that_stops_is_not_called_too_old(world):
+    """Its last word may come while a connection prepares its statements."""
+    server = world.servers[0]
+    with psycopg.connect(world.cluster.conninfo(world.database), autocommit=True) as db:
+        stop = ("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND application_name = 'callbackd'")
+        db.execute(stop)
+        with db.transaction():
+            db.execute("LOCK TABLE pg_catalog.pg_proc")
+
+            def stopped():
+                db.execute("SELECT pg_stat_clear_snapshot()")
+                return db.execute(stop + " AND wait_event_type = 'Lock'").fetchall()
+
+            world.until(stopped, "statements are being prepared")
+            server.wait_log("cannot prepare .* sqlstate 57P01")
+            with server.operator() as operator:
+                answer = operator.get("/readyz")
+            assert answer.status_code == 503 and "callbackctl upgrade" not in answer.text, answer.text
+    world.until(lambda: server.client().get("/readyz").status_code == 200, "it is back")
+
+
 def future(world, kind, body, times=1):
     """What a newer server's functions write."""
     world.rows("""
