@@ -3,7 +3,9 @@ cursors that are ahead, pages under way, a restored database.
 """
 
 import contextlib
+import os
 import signal
+import subprocess
 
 import psycopg
 
@@ -144,6 +146,22 @@ def test_a_restored_database_resets_every_reader(world):
     numbers = [int(i.split(".")[1]) for i in after]
     assert all(i.startswith("2.") for i in after)
     assert numbers == list(range(int(reset["id"].split(".")[1]) + 1, numbers[-1] + 1))
+
+
+def test_all_of_a_contact_are_cancelled_after_a_restore(world):
+    """One that ends gives those that follow it new versions, and may make one of them the next to be called."""
+    asked = [world.visit(phone="+49 30 12345678")["id"] for _ in range(4)]
+    world.servers[0].stop()
+    tool = [os.path.join(house.SRC, "contrib", "ha", "restored"), "cancel"]
+    env = {**os.environ, "PGHOST": world.cluster.dir, "PGUSER": "callbackd", "PGDATABASE": world.database}
+    head = world.rows("SELECT max(seq) FROM event")[0][0]
+    said = [subprocess.run(tool, env=env, input="\n".join(asked), text=True, check=True, stdout=subprocess.PIPE).stdout
+            for _ in range(2)]
+    assert all(said[0].count(i) == 1 for i in asked) and said[0].count("| cancelled") == 4, said[0]
+    assert world.rows("SELECT DISTINCT state, reason FROM callback") == [("cancelled", "restored")]
+    kinds = world.rows("SELECT kind FROM event WHERE seq > %s", head)
+    assert kinds == [("callback.cancelled",)] * 4, "nobody moved up"
+    assert said[1].count("| refused: wrong_state") == 4, "again changes nothing"
 
 
 def test_a_log_that_lost_its_end_is_another_epoch(empty):
