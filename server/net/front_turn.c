@@ -45,11 +45,12 @@ over(struct front *f)
 bool
 front_turn_skip(struct bridge *b, short what)
 {
+	struct front *f = b->front;
+
 	if (b->skipped == 0) {
-		/* While somebody stands in line it is: serve_skipped() does not stop before. */
-		if (!over(b->front))
+		if (TAILQ_EMPTY(&f->skipped) && !over(f))
 			return false;
-		TAILQ_INSERT_TAIL(&b->front->skipped, b, skipped_link);
+		TAILQ_INSERT_TAIL(&f->skipped, b, skipped_link);
 	}
 	b->skipped |= what;
 	return true;
@@ -64,16 +65,27 @@ front_turn_unskip(struct bridge *b)
 	TAILQ_REMOVE(&b->front->skipped, b, skipped_link);
 }
 
+/* Not after others were served: that may have been in this very turn of the loop. */
 static void
 serve_skipped(struct front *f)
 {
+	bool spent = f->turn_began_us != 0;
 	struct bridge *b;
+
+	f->turn_began_us = 0;
+	if (spent && !TAILQ_EMPTY(&f->skipped)) {
+		arm(f);
+		return;
+	}
 
 	while ((b = TAILQ_FIRST(&f->skipped)) != NULL && !over(f)) {
 		short what = b->skipped;
 		front_turn_unskip(b);
 		bridge_go_on(b, what);
 	}
+	/* As long as there is a line nobody else is served: the next turn is all theirs. */
+	if (!TAILQ_EMPTY(&f->skipped))
+		f->turn_began_us = 0;
 }
 
 static void
@@ -128,7 +140,6 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (f->turn_accepts >= TURN_ACCEPTS)
 		front_accept_again(f);
-	f->turn_began_us = 0;
 	f->turn_accepts = 0;
 	f->turn_shake_us = 0;
 	serve_skipped(f);
