@@ -177,9 +177,18 @@ def test_what_is_said_behind_a_stream_is_never_done(server):
                 text += some
             assert siege.statuses(text) == [201, 200]
         assert server.world.rows("SELECT count(*) FROM contact WHERE phone = '+493077788899'") == [(1,)]
-        # a poll that waits has its connection to itself, too
-        now = sue.get("/v1/me")["event"]
-        with siege.tls(server) as poll:
+        # a poll that waits has its connection to itself, too; nothing may happen but what it waits for, so sue's desks
+        # have all left, and one is there that stays
+        def is_told(connected):
+            (is_connected, head), = server.world.rows(
+                "SELECT s.connected, (SELECT max(seq) FROM event) FROM agent_status s JOIN agent a USING (tenant_id, agent_id)"
+                " WHERE a.name = 'sue'")
+            return is_connected == connected and sue.get("/v1/me")["event"].endswith(f".{head}")
+
+        server.world.until(lambda: is_told(False), "sue's desks have left")
+        with subscribe(server, sue.token), siege.tls(server) as poll:
+            server.world.until(lambda: is_told(True), "sue's desk has come")
+            now = sue.get("/v1/me")["event"]
             poll.sendall(b"GET /v1/events?wait_s=20&after=" + now.encode() + b" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
                          + sue.token.encode() + b"\r\n\r\n" + behind)
             server.world.visit(server)
