@@ -143,7 +143,8 @@ everybody_says_something(void)
 static void
 everybody_is_let_in(void)
 {
-	for (int turns = 0; front_counts(front).open < (uint64_t)clients_n; turns++) {
+	/* Not: open. On a slow machine the first have run out of time when the last come. */
+	for (int turns = 0; front_counts(front).accepted < (uint64_t)clients_n; turns++) {
 		assert_true(turns < MANY_TURNS);
 		turn();
 	}
