@@ -237,12 +237,18 @@ pool_counts(const struct pool *p)
 	return n;
 }
 
+/*
+ * A connection makes its plans when it is first asked: 100 ms for those of a
+ * batch, in which offers are late. So batches look for one from the first on, and
+ * find the one that knows theirs; everything else keeps to the other end.
+ */
 static struct conn *
-least_loaded(const struct pool *p)
+least_loaded(const struct pool *p, enum statement s)
 {
+	bool batch = s == STATEMENT_execute || s == STATEMENT_submit;
 	struct conn *best = NULL;
 	for (int i = 0; i < p->size; i++) {
-		struct conn *c = p->conns[i];
+		struct conn *c = p->conns[batch ? i : p->size - 1 - i];
 		if (conn_ready(c) && conn_depth(c) < DEPTH_MAX &&
 		    (best == NULL || conn_depth(c) < conn_depth(best)))
 			best = c;
@@ -258,7 +264,7 @@ on_pump(evutil_socket_t fd, short what, void *arg)
 	struct conn *c;
 	(void)fd;
 	(void)what;
-	while ((q = TAILQ_FIRST(&p->wait)) != NULL && (c = least_loaded(p)) != NULL) {
+	while ((q = TAILQ_FIRST(&p->wait)) != NULL && (c = least_loaded(p, q->statement)) != NULL) {
 		TAILQ_REMOVE(&p->wait, q, link);
 		p->waiting--;
 		p->counts.sent++;
