@@ -14,7 +14,7 @@
 #include "net/front_impl.h"
 
 /* Of each turn: so many are let in or refused, and so long do handshakes take. */
-#define TURN_ACCEPTS 16
+#define TURN_ACCEPTS 8
 #define TURN_SHAKE_US 1000
 /* From the first client's event of a turn on; then the loop looks at everybody else. */
 #define TURN_US 2000
