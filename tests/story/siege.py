@@ -195,12 +195,10 @@ class Watch:
 
     def late(self):
         """The ticks of the loop that came too late by its own doing. Who computed for less than half of the limit was
-        kept by a disk or a late timer of the machine, which may be, but not for long. Where more wants to run than there
-        are processors the same work takes up to three times its time on one (caches, and its other half): twice the limit."""
-        limit = LAG_LIMIT_US * (2 if os.getloadavg()[0] > os.cpu_count() else 1)
+        kept by a disk or a late timer of the machine, which may be, but not for long."""
         ticks = re.findall(r"loop_late_us=\d+ own_us=(\d+) cpu_us=(\d+).*", self.log())
         return [(own, cpu) for own, cpu in (map(int, tick) for tick in ticks)
-                if own > limit and (cpu > limit / 2 or own > 5 * limit)]
+                if own > LAG_LIMIT_US and (cpu > LAG_LIMIT_US / 2 or own > 5 * LAG_LIMIT_US)]
 
     def log(self):
         with open(self.server.log, "rb") as file:

@@ -88,7 +88,9 @@ def test_idempotency_key(world, visitor):
 def test_a_second_request_is_linked_and_learns_nothing(world, visitor):
     ann = world.person("ann", ready=True)
     first = visitor.post("/f/demo", json={"phone": "0301234567"}).json()
-    second = visitor.post("/f/demo", json={"phone": "+49 30 1234567"}).json()
+    answer = visitor.post("/f/demo", json={"phone": "+49 30 1234567"})
+    assert "linked" not in answer.text and first["id"] not in answer.text
+    second = answer.json()
     assert set(first) == set(second) and first["id"] != second["id"]
     assert second["state"] == first["state"]
     offer = ann.offered()

@@ -462,7 +462,7 @@ test_full(void **state)
 	UNTIL(answered(asks, 10000) + answered(&late, 1) == 10000);
 	assert_int_equal(asks[3].answers, 0);
 	assert_int_equal(bench.top, 10000);
-	/* How large they grow is the machine's to say (test_pace has the rule); never are they the least all the time. */
+	assert_true(lane_counts(bench.lane).batch_limit > PACE_START);
 	assert_true(lane_counts(bench.lane).batches < 10000 / PACE_MIN);
 }
 
@@ -483,8 +483,9 @@ test_pool_full(void **state)
 	struct query *q = pool_send(bench.pool, STATEMENT_load_credential, params, on_read, &b);
 	assert_non_null(q);
 	execute(&a, "a");
-	UNTIL(answered(&a, 1) == 1 && b.answers == 1);
+	UNTIL(answered(&a, 1) == 1 && b.answers > 0);
 	accepted(&a);
+	assert_int_equal(b.answers, 1);
 }
 
 static void
