@@ -46,20 +46,29 @@ on_front_open(void *arg, struct bridge *b, int fd, const struct sockaddr *sa, un
 	return added;
 }
 
-/* STARTED comes from within MHD_add_connection(). */
+/*
+ * STARTED comes from within MHD_add_connection(). CLOSED comes always, but
+ * 0.9.75 does not say that the request has ended when an address has more
+ * arguments than fit.
+ */
 static void
 on_mhd_connection(
     void *arg, struct MHD_Connection *c, void **context, enum MHD_ConnectionNotificationCode code)
 {
 	struct http *h = arg;
+	struct http_connection *connection = *context;
 
 	(void)c;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		*context = h->opening;
-	} else if (*context != NULL) {
-		bridge_release(*context);
-		*context = NULL;
+		*context = connection = xcalloc(1, sizeof(*connection));
+		connection->bridge = h->opening;
+		return;
 	}
+	if (connection->request != NULL)
+		http_request_end(connection->request);
+	bridge_release(connection->bridge);
+	free(connection);
+	*context = NULL;
 }
 
 static void

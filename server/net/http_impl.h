@@ -38,6 +38,12 @@ struct http_field {
 	char *name, *value;
 };
 
+/* One of libmicrohttpd's connections. */
+struct http_connection {
+	struct bridge *bridge;
+	struct http_request *request; /* has begun and not ended */
+};
+
 /* The answer as the handler gave it; status 0: none yet. */
 struct http_reply {
 	int status;
@@ -52,6 +58,7 @@ struct http_request {
 	TAILQ_ENTRY(http_request) link; /* in parked or resumed */
 	struct http *http;
 	struct MHD_Connection *mhd;
+	struct http_connection *connection;
 	struct bridge *bridge;
 	enum http_state state;
 	const char *method, *path;
@@ -111,6 +118,8 @@ enum MHD_Result http_on_access(void *http, struct MHD_Connection *, const char *
     const char *method, const char *version, const char *data, size_t *len, void **request);
 void http_on_completed(
     void *http, struct MHD_Connection *, void **request, enum MHD_RequestTerminationCode);
+/* Tells the handler, and frees it. */
+void http_request_end(struct http_request *);
 void http_end_waits(struct http *);
 void http_hand_over_resumed(struct http *);
 

@@ -27,8 +27,10 @@ http_on_uri(void *arg, const char *uri, struct MHD_Connection *c)
 
 	req->http = h;
 	req->mhd = c;
-	req->bridge =
+	req->connection =
 	    MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+	req->connection->request = req;
+	req->bridge = req->connection->bridge;
 	req->uri = uri != NULL ? uri : "";
 	req->uri_len = strlen(req->uri);
 	req->bad_uri = strchr(req->uri, ' ') != NULL;
@@ -180,22 +182,16 @@ http_on_access(void *arg, struct MHD_Connection *c, const char *url, const char 
 }
 
 void
-http_on_completed(
-    void *arg, struct MHD_Connection *c, void **context, enum MHD_RequestTerminationCode code)
+http_request_end(struct http_request *req)
 {
-	struct http *h = arg;
-	struct http_request *req = *context;
+	struct http *h = req->http;
 
-	(void)c;
-	(void)code;
-	if (req == NULL)
-		return;
-	*context = NULL;
 	assert(req->state != HTTP_PARKED && req->state != HTTP_RESUMED);
 	if (h->parsing == req)
 		h->parsing = NULL;
 	if (req->known && h->handlers.on_end != NULL)
 		h->handlers.on_end(req, h->arg);
+	req->connection->request = NULL;
 	bridge_expect(req->bridge, BRIDGE_IDLE);
 	buf_fini(&req->body);
 	http_answer_clear(req);
@@ -203,6 +199,20 @@ http_on_completed(
 	if (req->deadline != NULL)
 		event_free(req->deadline);
 	free(req);
+}
+
+void
+http_on_completed(
+    void *arg, struct MHD_Connection *c, void **context, enum MHD_RequestTerminationCode code)
+{
+	struct http_request *req = *context;
+
+	(void)arg;
+	(void)c;
+	(void)code;
+	*context = NULL;
+	if (req != NULL)
+		http_request_end(req);
 }
 
 /* The wait ends without the one who parked it. */
