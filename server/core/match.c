@@ -158,20 +158,20 @@ look_again(struct projection *p, struct class *c, int64_t at)
 
 /* The agents of one word of slots who could be asked; those in scratch were asked already. */
 static uint64_t
-candidates(const struct projection *p, const struct class *c, size_t w)
+askable(const struct projection *p, const struct class *c, size_t w)
 {
 	return bits_word(&p->available, w) & bits_word(&c->eligible, w) &
 	    ~bits_word(&p->scratch, w);
 }
 
 static bool
-any_candidate(const struct projection *p, const struct class *c)
+any_askable(const struct projection *p, const struct class *c)
 {
 	for (size_t v = 0; v < p->available_words.nwords; v++) {
 		uint64_t words = p->available_words.words[v];
 
 		while (words != 0) {
-			if (candidates(p, c, v * BITS_WORD + bits_pop(&words)) != 0)
+			if (askable(p, c, v * BITS_WORD + bits_pop(&words)) != 0)
 				return true;
 		}
 	}
@@ -217,12 +217,14 @@ rank_idle(const struct projection *p, size_t slot, size_t want, struct match *m)
 	m->agents[at] = p->agents[slot];
 }
 
-/* The longest idle of all candidates, at most want. */
+/* The longest idle of all who could be asked, at most want. */
 static void
-pick_idle(struct projection *p, const struct class *c, size_t want, struct match *m)
+pick_idle(struct projection *p, const struct callback *cb, size_t want, struct match *m)
 {
+	const struct class *c = cb->class;
+
 	m->n = 0;
-	if (!any_candidate(p, c) || walk_idle(p, c, want, m))
+	if ((cb->ntried > 0 && !any_askable(p, c)) || walk_idle(p, c, want, m))
 		return;
 	m->n = 0;
 	for (size_t v = 0; v < p->available_words.nwords; v++) {
@@ -230,7 +232,7 @@ pick_idle(struct projection *p, const struct class *c, size_t want, struct match
 
 		while (words != 0) {
 			size_t w = v * BITS_WORD + bits_pop(&words);
-			uint64_t slots = candidates(p, c, w);
+			uint64_t slots = askable(p, c, w);
 
 			while (slots != 0)
 				rank_idle(p, w * BITS_WORD + bits_pop(&slots), want, m);
@@ -350,13 +352,13 @@ find_agents(struct projection *p, struct callback *cb, int64_t now_ms, struct ma
 	/* Its promise has passed: it is about to expire. */
 	if (cb->expires_at <= now_ms)
 		return MATCH_PASS;
+	if (p->candidates[c->slot] == 0)
+		return MATCH_STARVED;
 	scratch_tried(p, cb, now_ms, false);
-	pick_idle(p, c, want, m);
+	pick_idle(p, cb, want, m);
 	scratch_clear(p, cb);
 	if (m->n > 0)
 		return MATCH_FOUND;
-	if (!any_candidate(p, c))
-		return MATCH_STARVED;
 	if (!everybody_tried(p, cb)) {
 		look_again(p, c, first_cooled(p, cb));
 		return MATCH_PASS;
@@ -372,7 +374,8 @@ match_next(struct projection *p, int64_t now_ms, struct match *m, int64_t *next_
 	struct heap_node *n;
 
 	wake_cooled(p, now_ms);
-	while (verdict != MATCH_FOUND && (n = heap_min(&p->heads)) != NULL) {
+	/* With nobody available it would only put every class asleep that the next agent wakes again. */
+	while (verdict != MATCH_FOUND && !RB_EMPTY(&p->idle) && (n = heap_min(&p->heads)) != NULL) {
 		struct class *c = heap_entry(n, struct class, head);
 
 		m->callback = c->cursor;

@@ -237,6 +237,7 @@ struct projection {
 	TAILQ_HEAD(form_list_head, form) form_list;
 	TAILQ_HEAD(, secret) secrets;
 	struct class **classes;		/* by slot */
+	uint32_t *candidates;		/* by slot: how many of the available agents are eligible */
 	size_t nclasses, classes_cap;
 
 	struct map agents_by_id, agents_by_name, sessions;

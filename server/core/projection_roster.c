@@ -106,6 +106,14 @@ set_available(struct projection *p, struct agent *a, bool on)
 	if (on == a->available)
 		return;
 	a->available = on;
+	for (size_t w = 0; w < a->classes.nwords; w++) {
+		uint64_t some = a->classes.words[w];
+
+		while (some != 0) {
+			uint32_t *n = &p->candidates[w * BITS_WORD + bits_pop(&some)];
+			*n = on ? *n + 1 : *n - 1;
+		}
+	}
 	if (on) {
 		p->navailable++;
 		p->idle_since[a->slot] = a->idle_since;

@@ -234,8 +234,11 @@ class_new(struct projection *p, int id, struct queue *q)
 	if (p->nclasses == p->classes_cap) {
 		p->classes_cap = p->classes_cap > 0 ? p->classes_cap * 2 : 16;
 		p->classes = xreallocarray(p->classes, p->classes_cap, sizeof(*p->classes));
+		p->candidates =
+		    xreallocarray(p->candidates, p->classes_cap, sizeof(*p->candidates));
 	}
 	c->slot = p->nclasses;
+	p->candidates[c->slot] = 0;
 	p->classes[p->nclasses++] = c;
 	return c;
 }
@@ -338,6 +341,7 @@ classes_free(struct projection *p)
 		free(c);
 	}
 	free(p->classes);
+	free(p->candidates);
 	map_fini(&p->classes_by_id);
 }
 

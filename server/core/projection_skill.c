@@ -103,14 +103,20 @@ skill_meets(const struct agent *a, const struct needs *needs)
 }
 
 static void
-fit(struct class *c, struct agent *a)
+fit(struct projection *p, struct class *c, struct agent *a)
 {
-	if (skill_meets(a, &c->own) && skill_meets(a, &c->queue->needs)) {
+	bool fits = skill_meets(a, &c->own) && skill_meets(a, &c->queue->needs);
+
+	if (fits == bits_has(&c->eligible, a->slot))
+		return;
+	if (fits) {
 		bits_add(&c->eligible, a->slot);
 		bits_add(&a->classes, c->slot);
+		p->candidates[c->slot] += a->available;
 	} else {
 		bits_drop(&c->eligible, a->slot);
 		bits_drop(&a->classes, c->slot);
+		p->candidates[c->slot] -= a->available;
 	}
 }
 
@@ -118,14 +124,14 @@ void
 skill_fit_agent(struct projection *p, struct agent *a)
 {
 	for (size_t i = 0; i < p->nclasses; i++)
-		fit(p->classes[i], a);
+		fit(p, p->classes[i], a);
 }
 
 void
 skill_fit_class(struct projection *p, struct class *c)
 {
 	for (size_t i = 0; i < p->nagents; i++)
-		fit(c, p->agents[i]);
+		fit(p, c, p->agents[i]);
 }
 
 void
