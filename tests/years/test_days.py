@@ -5,6 +5,7 @@ history_days = log_days = 1 the last two days delete as much as comes in, so wha
 PostgreSQL's autovacuum goes by the real time, of which hardly any passes: a VACUUM every six hours stands for it.
 """
 
+import contextlib
 import http.client
 import json
 import os
@@ -147,6 +148,15 @@ class Measures:
         with open(f"/proc/{pid}/status") as file:
             return int(re.search(rf"{field}:\s+(\d+)", file.read()).group(1))
 
+    def backends_kb(self):
+        """The mean of those that serve somebody; one that ends while we look is not counted."""
+        sizes = []
+        for (pid,) in self.world.rows("SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+                                      " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                sizes.append(self.proc(pid, "RssAnon"))
+        return sum(sizes) // max(1, len(sizes))
+
     def followed(self):
         head = self.world.rows("SELECT max(seq) FROM event")[0][0]
         return f'event_seq{{tenant="demo"}} {head}\n' in self.server.client().get("/metrics").text
@@ -155,12 +165,11 @@ class Measures:
         pid = self.server.process.pid
         self.world.until(self.followed, "the server is where the log is")
         metrics = self.server.client().get("/metrics").text
-        backends = [p for (p,) in self.world.rows("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")]
         sizes = dict(self.world.rows("SELECT relname, pg_total_relation_size(oid) FROM pg_class WHERE relname = ANY (%s)", list(TABLES)))
         live = {table: self.world.rows(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES}
         self.rows.append({
             "hour": hour, "rss_kb": self.proc(pid, "VmRSS"), "fds": len(os.listdir(f"/proc/{pid}/fd")),
-            "backends_kb": sum(self.proc(p, "RssAnon") for p in backends) // max(1, len(backends)),
+            "backends_kb": self.backends_kb(),
             "lag_ms": float(re.search(r"^callbackd_loop_lag_recent_seconds (\S+)", metrics, re.M).group(1)) * 1000,
             "held_us": int(re.search(r'retention_lock_microseconds_max\{tenant="demo"\} (\d+)', metrics).group(1)),
             "disk_kb": sum(sizes.values()) // 1024, "sizes": sizes, "live": live})
