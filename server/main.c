@@ -14,6 +14,7 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/conf.h"
+#include "base/descriptors.h"
 #include "base/lag.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -25,6 +26,7 @@
 #define EXIT_CONFIG 78
 #define STOP_GRACE_MS 3000
 #define READY_LOOK_MS 100
+#define SPARE_DESCRIPTORS 256 /* for the database, the log and whoever wants a file */
 
 struct server {
 	const char *conf_path;
@@ -174,6 +176,17 @@ clock_start(struct server *s)
 	log_warn("clock=fake now=%s", s->conf->test_clock);
 }
 
+/* Each connection may take three: its own and the pair that leads to libmicrohttpd. */
+static void
+descriptors_start(const struct server *s)
+{
+	int wanted = 3 * s->conf->connections + SPARE_DESCRIPTORS, room = descriptors_room(wanted);
+
+	if (room < wanted)
+		log_warn("descriptors=%d wanted=%d for connections=%d: raise the process's limit",
+		    room, wanted, s->conf->connections);
+}
+
 static void
 rooms_start(struct server *s)
 {
@@ -257,8 +270,11 @@ main(int argc, char **argv)
 	log_info("start=callbackd version=%s pid=%d conf=%s", PACKAGE_VERSION, (int)getpid(),
 	    s.conf_path);
 	clock_start(&s);
+	descriptors_start(&s);
 	rooms_start(&s);
-	event_base_dispatch(s.base);
+	do
+		lag_turn(s.lag);
+	while (event_base_loop(s.base, EVLOOP_ONCE) == 0 && !event_base_got_break(s.base));
 	rooms_stop(&s);
 	log_info("stopped=callbackd");
 	return s.status;

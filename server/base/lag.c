@@ -17,8 +17,10 @@
 #define NOTED_US 10000 /* what the loop promises; with log_level debug it says why not */
 
 struct lag {
+	struct event_base *base;
 	struct event *tick;
-	int sched_fd; /* -1: the kernel does not count */
+	int64_t turn_us; /* when this turn of the loop began */
+	int sched_fd;    /* -1: the kernel does not count */
 	int64_t due_us, worst_us, own_worst_us;
 	int64_t starved_us; /* without a processor, since the thread began */
 	struct rusage used; /* by this thread, when it last ticked */
@@ -62,20 +64,29 @@ cpu_us(const struct rusage *r)
 	    r->ru_stime.tv_usec;
 }
 
+/* For how long the loop has been at work since it looked for events. */
+static int64_t
+awake_us(const struct lag *l)
+{
+	struct timeval woke, now;
+
+	event_base_gettimeofday_cached(l->base, &woke);
+	evutil_gettimeofday(&now, NULL);
+	return (now.tv_sec - woke.tv_sec) * INT64_C(1000000) + now.tv_usec - woke.tv_usec;
+}
+
 /*
- * Less the time without a processor. And who slept no oftener than the loop
- * itself must, to wait for this tick and something else, was kept by nothing of
- * ours but by what he computed: a virtual machine's timer can be late, too.
+ * If the tick fell due while the loop slept, only what it did after that kept
+ * the tick; else all did. Less the time without a processor.
  */
 static int64_t
-own_us(struct lag *l, int64_t late_us, const struct rusage *now)
+own_us(struct lag *l, int64_t late_us)
 {
-	int64_t starved = starved_us(l), computed_us = cpu_us(now) - cpu_us(&l->used);
-	int64_t own = late_us - (starved - l->starved_us);
+	int64_t starved = starved_us(l), own = late_us - (starved - l->starved_us);
 
 	l->starved_us = starved;
-	if (now->ru_nvcsw - l->used.ru_nvcsw <= 2 && own > computed_us)
-		own = computed_us;
+	if (l->turn_us <= l->due_us && own > awake_us(l))
+		own = awake_us(l);
 	return own > 0 ? own : 0;
 }
 
@@ -105,7 +116,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	getrusage(RUSAGE_THREAD, &used);
-	int64_t own = own_us(l, late, &used);
+	int64_t own = own_us(l, late);
 	note(l, late, own, &used);
 	l->used = used;
 	count(l, own);
@@ -127,6 +138,7 @@ lag_new(struct event_base *base)
 {
 	struct lag *l = xcalloc(1, sizeof *l);
 
+	l->base = base;
 	l->histogram.us[0] = 1000;
 	l->histogram.us[1] = 2500;
 	l->histogram.us[2] = 5000;
@@ -141,6 +153,12 @@ lag_new(struct event_base *base)
 	l->due_us = l->window_us + TICK_MS * 1000;
 	timer_in(l->tick, TICK_MS);
 	return l;
+}
+
+void
+lag_turn(struct lag *l)
+{
+	l->turn_us = clock_mono_us();
 }
 
 void

@@ -3,8 +3,8 @@
  * anything on it blocks. A tick every 20 ms; lateness in a histogram.
  *
  * Late is also whoever was ready and got no processor, which is the machine's
- * doing and not ours: Linux counts that time (/proc/thread-self/schedstat), and
- * "own" is the lateness without it.
+ * doing and not ours: Linux counts that time (/proc/thread-self/schedstat). So is
+ * a sleep out of which the kernel wakes us late. "Own" is the lateness without both.
  */
 #ifndef BASE_LAG_H
 #define BASE_LAG_H
@@ -16,6 +16,8 @@ struct event_base;
 struct lag;
 
 struct lag *lag_new(struct event_base *);
+/* Before each turn of the loop (EVLOOP_ONCE): it may sleep now. */
+void lag_turn(struct lag *);
 void lag_free(struct lag *);
 /* Microseconds: the worst since start, the worst of the last ten seconds. */
 int64_t lag_worst_us(const struct lag *);

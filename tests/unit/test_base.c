@@ -1,6 +1,7 @@
 /*
- * test_base: memory, the heap, token buckets and clocks.
+ * test_base: memory, the heap, token buckets, clocks and the loop's own lateness.
  */
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -8,14 +9,18 @@
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <event2/event.h>
 
 #include "base/bucket.h"
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/heap.h"
+#include "base/lag.h"
 #include "base/mem.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -469,6 +474,113 @@ a_fake_clock_moves_only_when_told_and_a_real_one_never(void **state)
 	assert_true(clock_mono_ms() >= mono / 1000);
 }
 
+/* lag */
+
+static struct event_base *loop;
+
+static void
+turns(struct lag *lag, int64_t until_us)
+{
+	while (clock_mono_us() < until_us) {
+		lag_turn(lag);
+		event_base_loop(loop, EVLOOP_ONCE);
+	}
+}
+
+static int64_t
+computed_us(void)
+{
+	struct rusage r;
+
+	getrusage(RUSAGE_SELF, &r);
+	return (r.ru_utime.tv_sec + r.ru_stime.tv_sec) * INT64_C(1000000) + r.ru_utime.tv_usec +
+	    r.ru_stime.tv_usec;
+}
+
+static void
+on_work(evutil_socket_t fd, short what, void *arg)
+{
+	int64_t until = computed_us() + *(int *)arg * 1000;
+
+	(void)fd, (void)what;
+	while (computed_us() < until)
+		;
+}
+
+static void
+what_a_callback_computes_is_the_loops_own_lateness(void **state)
+{
+	int ms = 60;
+
+	(void)state;
+	loop = event_base_new();
+	struct lag *lag = lag_new(loop);
+	event_base_once(loop, -1, EV_TIMEOUT, on_work, &ms, &(struct timeval){ .tv_usec = 5000 });
+	turns(lag, clock_mono_us() + 100000);
+	/* The tick was due 20 ms after the start, the work took until 65. */
+	assert_true(lag_own_worst_us(lag) >= 35000);
+	assert_true(lag_worst_us(lag) >= lag_own_worst_us(lag));
+	lag_free(lag);
+	event_base_free(loop);
+}
+
+static void
+a_loop_that_is_woken_too_late_has_not_kept_anybody_itself(void **state)
+{
+	(void)state;
+	loop = event_base_new();
+	struct lag *lag = lag_new(loop);
+	turns(lag, clock_mono_us() + 50000);
+	pid_t parent = getpid(), child = fork();
+	if (child == 0) {
+		kill(parent, SIGSTOP);
+		usleep(100000);
+		kill(parent, SIGCONT);
+		_exit(0);
+	}
+	while (lag_worst_us(lag) < 60000)
+		turns(lag, clock_mono_us() + 20000);
+	assert_true(lag_own_worst_us(lag) < 30000);
+	waitpid(child, NULL, 0);
+	lag_free(lag);
+	event_base_free(loop);
+}
+
+/* descriptors */
+
+static int
+table_size(void)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[256];
+	int size = 0;
+
+	assert_non_null(f);
+	while (size == 0 && fgets(line, sizeof(line), f) != NULL)
+		sscanf(line, "FDSize: %d", &size);
+	fclose(f);
+	return size;
+}
+
+/* In a child: a limit once lowered stays so. */
+static void
+descriptors_get_as_much_room_as_they_may_have(void **state)
+{
+	int status;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0) {
+		bool ok = setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 64, 3000 }) == 0 &&
+		    descriptors_room(600) == 600 && table_size() >= 600 &&
+		    descriptors_room(500) == 500 && descriptors_room(9000) == 3000 &&
+		    table_size() >= 3000;
+		_exit(ok ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 int
 main(void)
 {
@@ -492,6 +604,9 @@ main(void)
 		cmocka_unit_test(everything_else_is_refused_and_changes_nothing),
 		cmocka_unit_test(what_is_written_is_read_back),
 		cmocka_unit_test(a_fake_clock_moves_only_when_told_and_a_real_one_never),
+		cmocka_unit_test(descriptors_get_as_much_room_as_they_may_have),
+		cmocka_unit_test(what_a_callback_computes_is_the_loops_own_lateness),
+		cmocka_unit_test(a_loop_that_is_woken_too_late_has_not_kept_anybody_itself),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
