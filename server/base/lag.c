@@ -20,7 +20,7 @@ struct lag {
 	struct event_base *base;
 	struct event *tick;
 	int64_t turn_us; /* when this turn of the loop began */
-	int sched_fd;    /* -1: the kernel does not count */
+	int sched_fd;	 /* -1: the kernel does not count */
 	int64_t due_us, worst_us, own_worst_us;
 	int64_t starved_us; /* without a processor, since the thread began */
 	struct rusage used; /* by this thread, when it last ticked */
