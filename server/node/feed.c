@@ -32,7 +32,8 @@ feed_new(struct tenant *t)
 	f->tenant = t;
 	TAILQ_INIT(&f->live);
 	TAILQ_INIT(&f->behind);
-	TAILQ_INIT(&f->all);
+	TAILQ_INIT(&f->all_polls);
+	news_start(f);
 	f->round = stream_round_new(base, on_subscriber_visit, f);
 	f->heartbeat = event_new(base, -1, EV_PERSIST, on_heartbeat, f);
 	timer_in(f->heartbeat, ms);
@@ -65,6 +66,7 @@ feed_free(struct feed *f)
 		feed_leave(TAILQ_FIRST(&f->behind));
 	excerpt_free(f->page);
 	stream_round_free(f->round);
+	news_stop(f);
 	event_free(f->heartbeat);
 	free(f->by_agent);
 	free(f);
@@ -86,7 +88,7 @@ end_unentitled(struct subscriber_list *list, int agent_id)
 static bool
 anybody(struct feed *f, int agent_id)
 {
-	if (!TAILQ_EMPTY(&f->all))
+	if (!TAILQ_EMPTY(&f->all) || !TAILQ_EMPTY(&f->all_polls))
 		return true;
 	return agent_id != 0 && agent_id < f->by_agent_n && !TAILQ_EMPTY(&f->by_agent[agent_id]);
 }
@@ -101,21 +103,19 @@ live_write_all(struct feed *f)
 	for (size_t i = 0; i < n; i++)
 		chunk_frame(&b, f->tenant, excerpt_get(f->page, i));
 	struct chunk *c = chunk_new(&b);
-	for (s = TAILQ_FIRST(&f->all); s != NULL; s = next) {
-		next = TAILQ_NEXT(s, by_reader);
-		if (s->stream != NULL) {
-			subscriber_queue(s, c);
-			continue;
-		}
+	news_add(f, c);
+	chunk_unref(c);
+	buf_fini(&b);
+	for (s = TAILQ_FIRST(&f->all_polls); s != NULL; s = next) {
 		size_t i;
+
+		next = TAILQ_NEXT(s, by_reader);
 		for (i = 0; i < n && s->count < s->max; i++)
 			subscriber_poll_add(s, excerpt_get(f->page, i));
 		if (i == n)
 			s->next = f->page_to + 1;
 		subscriber_answer(s);
 	}
-	chunk_unref(c);
-	buf_fini(&b);
 }
 
 static void
@@ -149,7 +149,7 @@ static void
 live_deliver(struct feed *f)
 {
 	f->written += excerpt_count(f->page);
-	if (excerpt_count(f->page) > 0 && !TAILQ_EMPTY(&f->all))
+	if (excerpt_count(f->page) > 0 && (!TAILQ_EMPTY(&f->all) || !TAILQ_EMPTY(&f->all_polls)))
 		live_write_all(f);
 	live_write_own(f);
 	f->sent = f->page_to;
@@ -351,8 +351,9 @@ on_heartbeat(evutil_socket_t fd, short what, void *arg)
 	end_unentitled(&f->behind, 0);
 	chunk_cursor(&b, f, f->sent);
 	struct chunk *c = chunk_new(&b);
+	news_add(f, c);
 	TAILQ_FOREACH (s, &f->live, link)
-		if (s->stream != NULL)
+		if (s->stream != NULL && !s->reader.all)
 			subscriber_queue(s, c);
 	chunk_unref(c);
 	buf_fini(&b);

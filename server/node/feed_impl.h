@@ -1,4 +1,4 @@
-/* feed_impl: a feed and its readers, for feed.c, subscriber.c and behind.c alone. */
+/* feed_impl: a feed and its readers, for feed.c, news.c, subscriber.c and behind.c alone. */
 #ifndef NODE_FEED_IMPL_H
 #define NODE_FEED_IMPL_H
 
@@ -28,7 +28,7 @@ enum subscriber_state { BEHIND, LIVE };
 
 struct subscriber {
 	TAILQ_ENTRY(subscriber) link;	   /* in feed->behind or feed->live */
-	TAILQ_ENTRY(subscriber) by_reader; /* when live: in feed->all or by agent */
+	TAILQ_ENTRY(subscriber) by_reader; /* when live: in feed->all, all_polls or by agent */
 	struct feed *feed;
 	enum subscriber_state state;
 	struct feed_reader reader;
@@ -42,6 +42,7 @@ struct subscriber {
 	/* a stream */
 	struct stream *stream;
 	STAILQ_HEAD(, pending) pending;
+	uint64_t heard; /* of feed->news, when in feed->all */
 	/* or a long poll */
 	feed_answer_fn answer;
 	void *arg;
@@ -56,7 +57,8 @@ TAILQ_HEAD(subscriber_list, subscriber);
 struct feed {
 	struct tenant *tenant;
 	struct subscriber_list live, behind;
-	struct subscriber_list all;	  /* live readers of everything */
+	struct subscriber_list all;	  /* live streams of everything */
+	struct subscriber_list all_polls; /* live polls of everything */
 	struct subscriber_list *by_agent; /* live readers of their own */
 	int by_agent_n;
 	int epoch;	      /* of the log that sent counts in */
@@ -64,6 +66,11 @@ struct feed {
 	struct excerpt *page; /* the live page being made ready */
 	uint64_t page_to;
 	struct stream_round *round;
+	STAILQ_HEAD(, pending) news; /* what some of all are still to be told */
+	uint64_t oldest, newest;     /* numbers of the first and the last of it */
+	struct subscriber *told;     /* whose turn it is; NULL: everybody was told up to told_to */
+	uint64_t told_to;
+	struct event *tell;
 	struct event *heartbeat;
 	size_t streams, polls, asking;
 	uint64_t written;
@@ -76,6 +83,15 @@ void chunk_unref(struct chunk *);
 void chunk_frame(struct buf *, const struct tenant *, const struct excerpt_event *);
 void chunk_cursor(struct buf *, struct feed *, uint64_t seq);
 
+/* What all streams of everything are told; with none of them, nobody. */
+void news_start(struct feed *);
+void news_stop(struct feed *);
+void news_add(struct feed *, struct chunk *);
+void news_join(struct subscriber *);
+void news_leave(struct subscriber *);
+/* What he is to be told next, which he has heard by that; NULL: nothing. It is the feed's. */
+struct chunk *news_next(struct subscriber *);
+
 void subscriber_free(struct subscriber *); /* off every list already */
 void subscriber_to_live(struct subscriber *);
 void subscriber_to_behind(struct subscriber *, uint64_t next);
@@ -86,6 +102,8 @@ void subscriber_ask_no_more(struct subscriber *);
 /* Streams: written when the round comes to him. */
 void subscriber_queue(struct subscriber *, struct chunk *);
 void on_subscriber_visit(struct stream *, void *);
+/* All that is there for a stream, now. */
+void subscriber_write(struct subscriber *);
 /* Polls: one more event; the answer, after which he is gone. */
 void subscriber_poll_add(struct subscriber *, const struct excerpt_event *);
 void subscriber_answer(struct subscriber *);

@@ -95,8 +95,10 @@ subscriber_to_live(struct subscriber *s)
 	TAILQ_REMOVE(&f->behind, s, link);
 	TAILQ_INSERT_TAIL(&f->live, s, link);
 	s->state = LIVE;
-	if (s->reader.all)
-		TAILQ_INSERT_TAIL(&f->all, s, by_reader);
+	if (s->reader.all && s->stream != NULL)
+		news_join(s);
+	else if (s->reader.all)
+		TAILQ_INSERT_TAIL(&f->all_polls, s, by_reader);
 	else
 		TAILQ_INSERT_TAIL(readers_of(f, s->reader.agent_id), s, by_reader);
 	if (s->answer != NULL) {
@@ -112,17 +114,41 @@ subscriber_unlist(struct subscriber *s)
 
 	if (s->state == LIVE) {
 		TAILQ_REMOVE(&f->live, s, link);
-		if (s->reader.all)
-			TAILQ_REMOVE(&f->all, s, by_reader);
+		if (s->reader.all && s->stream != NULL)
+			news_leave(s);
+		else if (s->reader.all)
+			TAILQ_REMOVE(&f->all_polls, s, by_reader);
 		else
 			TAILQ_REMOVE(readers_of(f, s->reader.agent_id), s, by_reader);
 	} else
 		TAILQ_REMOVE(&f->behind, s, link);
 }
 
+static void
+put_down(struct subscriber *s, struct chunk *c)
+{
+	struct pending *p = xmalloc(sizeof *p);
+
+	p->chunk = c;
+	c->refs++;
+	STAILQ_INSERT_TAIL(&s->pending, p, link);
+	stream_round_add(s->feed->round, s->stream);
+}
+
+/* The news that he has not heard, before whatever comes next to him alone. */
+static void
+put_down_news(struct subscriber *s)
+{
+	struct chunk *c;
+
+	while (s->state == LIVE && s->reader.all && s->stream != NULL && (c = news_next(s)) != NULL)
+		put_down(s, c);
+}
+
 void
 subscriber_to_behind(struct subscriber *s, uint64_t next)
 {
+	put_down_news(s);
 	subscriber_unlist(s);
 	s->state = BEHIND;
 	s->next = next;
@@ -133,28 +159,40 @@ subscriber_to_behind(struct subscriber *s, uint64_t next)
 void
 subscriber_queue(struct subscriber *s, struct chunk *c)
 {
-	struct pending *p = xmalloc(sizeof *p);
+	put_down_news(s);
+	put_down(s, c);
+}
 
-	p->chunk = c;
-	c->refs++;
-	STAILQ_INSERT_TAIL(&s->pending, p, link);
-	stream_round_add(s->feed->round, s->stream);
+static bool
+write_pending(struct subscriber *s)
+{
+	struct pending *p;
+	bool taken = true;
+
+	while (taken && (p = STAILQ_FIRST(&s->pending)) != NULL) {
+		STAILQ_REMOVE_HEAD(&s->pending, link);
+		taken = stream_write(s->stream, p->chunk->data, p->chunk->len);
+		chunk_unref(p->chunk);
+		free(p);
+	}
+	return taken;
+}
+
+void
+subscriber_write(struct subscriber *s)
+{
+	struct chunk *c;
+	bool taken = write_pending(s);
+
+	while (taken && (c = news_next(s)) != NULL)
+		taken = stream_write(s->stream, c->data, c->len);
 }
 
 void
 on_subscriber_visit(struct stream *stream, void *arg)
 {
-	struct subscriber *s = *(struct subscriber **)stream_arg(stream);
-	struct pending *p;
-	bool taken = true;
-
 	(void)arg;
-	while (taken && (p = STAILQ_FIRST(&s->pending)) != NULL) {
-		STAILQ_REMOVE_HEAD(&s->pending, link);
-		taken = stream_write(stream, p->chunk->data, p->chunk->len);
-		chunk_unref(p->chunk);
-		free(p);
-	}
+	write_pending(*(struct subscriber **)stream_arg(stream));
 }
 
 void

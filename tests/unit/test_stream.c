@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <event2/event.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "net_fixture.h"
 
@@ -192,6 +193,9 @@ test_pipelined_behind_a_stream(void **state)
 	assert_false(server_said_anything());
 }
 
+/* A visit takes a tenth of what a turn of the loop has for visits. */
+#define VISIT_US 20
+
 static int visited, visited_in_one_turn;
 static struct stream_round *stream_rounds[1];
 static struct stream *many[150];
@@ -210,8 +214,11 @@ static void
 visit(struct stream *s, void *arg)
 {
 	struct server *srv = arg;
+	int64_t until_us = clock_mono_us() + VISIT_US;
 
 	(void)s;
+	while (clock_mono_us() < until_us)
+		;
 	if (visited++ == 0)
 		event_base_once(
 		    srv->base, -1, EV_TIMEOUT, on_next_turn, NULL, &(struct timeval){ 0 });
@@ -270,7 +277,7 @@ test_round(void **state)
 	server_expect("all visited");
 	server_do(server, server_count);
 	assert_int_equal(visited, 150);
-	assert_int_equal(visited_in_one_turn, 64);
+	assert_in_range(visited_in_one_turn, 1, 10);
 	/* Those that close leave the queue by themselves. */
 	server_do(server, broadcast_and_end);
 	for (int i = 0; i < 150; i++) {
