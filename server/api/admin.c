@@ -23,20 +23,6 @@
 static void on_list(struct api_call *, const PGresult *, const char *);
 static void on_one(struct api_call *, const PGresult *, const char *);
 
-/* A read of a JSON text; NULL when there is none, or what came was answered. */
-static json_t *
-json_of(struct api_call *call, const PGresult *res, const char *err, bool *answered)
-{
-	*answered = err != NULL;
-	if (err != NULL) {
-		road_failed(call, err);
-		return NULL;
-	}
-	if (PQntuples(res) != 1 || PQgetisnull(res, 0, 0))
-		return NULL;
-	return json_loadb(PQgetvalue(res, 0, 0), (size_t)PQgetlength(res, 0, 0), 0, NULL);
-}
-
 /* A query parameter that is a whole number; false when it is something else. */
 static bool
 query_int(struct api_call *call, const char *key, int64_t min, int64_t max, int64_t *value)
@@ -125,7 +111,7 @@ static void
 on_list(struct api_call *call, const PGresult *res, const char *err)
 {
 	bool answered;
-	json_t *list = json_of(call, res, err, &answered), *answer = json_object(), *image;
+	json_t *list = show_read(call, res, err, &answered), *answer = json_object(), *image;
 	size_t i, n = json_array_size(list);
 
 	if (answered) {
@@ -180,7 +166,7 @@ static void
 on_one(struct api_call *call, const PGresult *res, const char *err)
 {
 	bool answered;
-	json_t *all = json_of(call, res, err, &answered);
+	json_t *all = show_read(call, res, err, &answered);
 
 	if (answered)
 		return;

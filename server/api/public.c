@@ -302,5 +302,7 @@ public_when_note(const char *when_note)
 	if (when_note != NULL && strcmp(when_note, "first_of_two") == 0)
 		return "The time you chose comes twice on that day, because the clocks go back: "
 		       "the first of the two was taken.";
+	if (when_note != NULL && strcmp(when_note, "next_opening") == 0)
+		return "We are closed at the time you chose: you will be called when we open next.";
 	return NULL;
 }

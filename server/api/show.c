@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/road.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "node/node.h"
@@ -29,6 +30,19 @@ show_event_now(const struct api_call *call)
 
 	tenant_event_id(call->tenant, id);
 	return json_string(id);
+}
+
+json_t *
+show_read(struct api_call *call, const PGresult *res, const char *err, bool *answered)
+{
+	*answered = err != NULL;
+	if (err != NULL) {
+		road_failed(call, err);
+		return NULL;
+	}
+	if (PQntuples(res) != 1 || PQgetisnull(res, 0, 0))
+		return NULL;
+	return json_loadb(PQgetvalue(res, 0, 0), (size_t)PQgetlength(res, 0, 0), 0, NULL);
 }
 
 void

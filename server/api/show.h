@@ -6,6 +6,7 @@
 #define API_SHOW_H
 
 #include <jansson.h>
+#include <libpq-fe.h>
 
 #include "api/api.h"
 
@@ -13,6 +14,8 @@
 json_t *show_event(const struct api_call *, uint64_t seq);
 /* Of the newest event applied here: where to follow on from. */
 json_t *show_event_now(const struct api_call *);
+/* A read of a JSON text; NULL when there is none, or what came was answered. */
+json_t *show_read(struct api_call *, const PGresult *, const char *err, bool *answered);
 /* Adds to a callback's image. */
 void show_callback(const struct api_call *, json_t *image);
 

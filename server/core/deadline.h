@@ -20,7 +20,8 @@ enum deadline_kind {
 	DEADLINE_AGENT_REST,		/* agent: rest */
 	DEADLINE_EXPIRY,		/* projection: expiry */
 	DEADLINE_DUE,			/* class: due.load */
-	DEADLINE_FUTURE			/* projection: future.load */
+	DEADLINE_FUTURE,		/* projection: future.load */
+	DEADLINE_QUEUE			/* queue: extend */
 };
 
 struct deadline {

@@ -14,8 +14,6 @@
  */
 #define WALK_MAX 64
 
-enum verdict { MATCH_FOUND, MATCH_PASS, MATCH_STARVED };
-
 static bool
 head_before(const struct heap_node *na, const struct heap_node *nb)
 {
@@ -145,13 +143,6 @@ wake_cooled(struct projection *p, int64_t now_ms)
 	while ((n = heap_min(&p->cooling)) != NULL &&
 	    heap_entry(n, struct class, cool)->wake_at <= now_ms)
 		match_class_wake(p, heap_entry(n, struct class, cool));
-}
-
-static void
-look_again(struct projection *p, struct class *c, int64_t at)
-{
-	if (at < c->wake_at)
-		set_wake(p, c, at);
 }
 
 /* ---- which agents ---- */
@@ -339,54 +330,73 @@ first_cooled(const struct projection *p, const struct callback *cb)
 	return first;
 }
 
-static enum verdict
-find_agents(struct projection *p, struct callback *cb, int64_t now_ms, struct match *m)
+enum match_verdict
+match_judge(
+    struct projection *p, struct callback *cb, int64_t now_ms, struct match *m, int64_t *again_at)
 {
 	struct class *c = cb->class;
 	size_t want = c->queue->ring_all ? c->queue->ring_max : 1;
 
-	if (cb->again_at > now_ms) {
-		look_again(p, c, cb->again_at);
-		return MATCH_PASS;
-	}
+	m->callback = cb;
+	m->n = 0;
+	*again_at = hours_from(&c->queue->hours, now_ms);
+	if (*again_at > now_ms)
+		return MATCH_CLOSED;
+	*again_at = cb->again_at;
+	if (*again_at > now_ms)
+		return MATCH_NOT_YET;
+	*again_at = INT64_MAX;
 	/* Its promise has passed: it is about to expire. */
 	if (cb->expires_at <= now_ms)
-		return MATCH_PASS;
+		return MATCH_EXPIRING;
 	if (p->candidates[c->slot] == 0)
-		return MATCH_STARVED;
+		return MATCH_NOBODY;
 	scratch_tried(p, cb, now_ms, false);
 	pick_idle(p, cb, want, m);
 	scratch_clear(p, cb);
 	if (m->n > 0)
 		return MATCH_FOUND;
 	if (!everybody_tried(p, cb)) {
-		look_again(p, c, first_cooled(p, cb));
-		return MATCH_PASS;
+		*again_at = first_cooled(p, cb);
+		return MATCH_COOLING;
 	}
 	pick_longest_ago(p, cb, want, m);
 	return MATCH_FOUND;
 }
 
+/* What is not to be matched now is not looked at again until something changes that. */
+static void
+put_aside(struct projection *p, struct class *c, enum match_verdict verdict, int64_t again_at)
+{
+	if (verdict == MATCH_NOBODY || verdict == MATCH_CLOSED) {
+		starve(p, c);
+		set_wake(p, c, again_at);
+		return;
+	}
+	if (again_at < c->wake_at)
+		set_wake(p, c, again_at);
+	pass_over(p, c);
+}
+
 bool
 match_next(struct projection *p, int64_t now_ms, struct match *m, int64_t *next_at)
 {
-	enum verdict verdict = MATCH_PASS;
+	bool found = false;
 	struct heap_node *n;
 
 	wake_cooled(p, now_ms);
 	/* With nobody available it would only put every class asleep that the next agent wakes again. */
-	while (verdict != MATCH_FOUND && !RB_EMPTY(&p->idle) && (n = heap_min(&p->heads)) != NULL) {
+	while (!found && !RB_EMPTY(&p->idle) && (n = heap_min(&p->heads)) != NULL) {
 		struct class *c = heap_entry(n, struct class, head);
+		int64_t again_at;
+		enum match_verdict verdict = match_judge(p, c->cursor, now_ms, m, &again_at);
 
-		m->callback = c->cursor;
-		verdict = find_agents(p, c->cursor, now_ms, m);
-		if (verdict == MATCH_STARVED)
-			starve(p, c);
-		else if (verdict == MATCH_PASS)
-			pass_over(p, c);
+		found = verdict == MATCH_FOUND;
+		if (!found)
+			put_aside(p, c, verdict, again_at);
 	}
 	n = heap_min(&p->cooling);
 	if (n != NULL && heap_entry(n, struct class, cool)->wake_at < *next_at)
 		*next_at = heap_entry(n, struct class, cool)->wake_at;
-	return verdict == MATCH_FOUND;
+	return found;
 }

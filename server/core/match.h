@@ -22,10 +22,22 @@ struct match {
 	struct agent *agents[MATCH_MAX];
 	int n;
 };
+/* What becomes of one callback that is due; in this order it is looked at. */
+enum match_verdict {
+	MATCH_CLOSED,	/* its queue is, until again_at (INT64_MAX: no opening is known) */
+	MATCH_NOT_YET,	/* it was proposed and refused a moment ago: again at again_at */
+	MATCH_EXPIRING, /* its promise window has passed */
+	MATCH_NOBODY,	/* nobody who is available is able */
+	MATCH_COOLING,	/* those who are were tried, and others are still to be: the first again at again_at */
+	MATCH_FOUND	/* m says who */
+};
+/* Of that callback alone, whoever is before it. */
+enum match_verdict match_judge(
+    struct projection *, struct callback *, int64_t now_ms, struct match *, int64_t *again_at);
 /*
  * The next match at now, or false when no due callback has an available agent.
  * The caller must take both out of the running (router.c's overlay) before it
- * asks again. *next_at is lowered to when a cool-down ends that kept one back.
+ * asks again. *next_at is lowered to when a cool-down ends, or a queue opens, that kept one back.
  */
 bool match_next(struct projection *, int64_t now_ms, struct match *, int64_t *next_at);
 

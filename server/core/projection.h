@@ -94,6 +94,7 @@ const json_t *projection_form(const struct projection *, const char *key);
 void projection_each_form(const struct projection *,
     void (*)(void *arg, const char *key, const json_t *image), void *arg);
 const json_t *projection_queue(const struct projection *, int queue_id);	/* image */
+const json_t *projection_skill(const struct projection *, int skill_id);	/* image */
 int projection_queue_by_name(const struct projection *, const char *name);	/* 0: none */
 const json_t *projection_tenant(const struct projection *);			/* image */
 /* Secrets of one purpose, newest first: calls until the function returns false. */

@@ -46,8 +46,16 @@ dump_queues(const struct projection *p)
 	json_t *all = json_object();
 	const struct queue *q;
 
-	TAILQ_FOREACH (q, &p->queue_list, link)
-		put_int(all, q->id, json_deep_copy(q->image));
+	TAILQ_FOREACH (q, &p->queue_list, link) {
+		json_t *image = json_deep_copy(q->image), *openings = json_array();
+
+		for (size_t i = 0; i < q->hours.n; i++)
+			json_array_append_new(openings,
+			    json_pack("[I, I]", (json_int_t)q->hours.list[i].opens_at,
+				(json_int_t)q->hours.list[i].closes_at));
+		json_object_set_new(image, "openings", openings);
+		put_int(all, q->id, image);
+	}
 	return all;
 }
 

@@ -20,11 +20,14 @@
 
 #include "core/bits.h"
 #include "core/deadline.h"
+#include "core/hours.h"
 #include "core/map.h"
 #include "core/projection.h"
 
 /* A proposal that was lost, or answered without an event that changed its object: again after. */
 #define RETRY_MS 1000
+/* With so little left of what is known of a queue's hours, more is asked for: decide_openings.sql. */
+#define OPENINGS_LEFT_MS (200 * INT64_C(86400000))
 
 /* A setting that is only kept to be shown: skill, disposition. */
 struct setting {
@@ -58,6 +61,8 @@ struct queue {
 	size_t ring_max;
 	int64_t cooldown_ms;
 	struct needs needs;
+	struct hours hours;
+	struct deadline extend;		/* the hours known begin to run out */
 	struct class_list classes;
 	size_t due, offered, held;	/* callbacks */
 	const char *name;		/* in the image */
@@ -297,6 +302,8 @@ void settings_free(struct projection *);
 bool skill_levels(struct projection *, const json_t *, uint8_t **levels, size_t *n,
     const char **why);
 bool skill_needs(struct projection *, const json_t *, struct needs *, const char **why);
+/* Whose slot it is; 0 nobody's. */
+int skill_id(const struct projection *, size_t slot);
 bool skill_meets(const struct agent *, const struct needs *);
 /* Skills changed, or somebody or a class is new: who is eligible for what. */
 void skill_fit_agent(struct projection *, struct agent *);

@@ -91,6 +91,7 @@ queue_new(struct projection *p, int id)
 
 	q->id = id;
 	LIST_INIT(&q->classes);
+	deadline_init(&p->deadlines, &q->extend, DEADLINE_QUEUE);
 	map_insert(&p->queues, &q->by_id, map_hash_int(id));
 	while (before != NULL && before->id > id)
 		before = TAILQ_PREV(before, queue_list_head, link);
@@ -99,6 +100,23 @@ queue_new(struct projection *p, int id)
 	else
 		TAILQ_INSERT_HEAD(&p->queue_list, q, link);
 	return q;
+}
+
+/*
+ * What is open when, and when to ask for more of it: the database works it out
+ * for 400 days. The list is not kept twice.
+ */
+static bool
+queue_hours(struct projection *p, struct queue *q, const char **why)
+{
+	int64_t until = json_int(q->image, "open_until", INT64_MAX);
+
+	if (!hours_read(&q->hours, json_object_get(q->image, "openings"), why))
+		return false;
+	json_object_del(q->image, "openings");
+	deadline_set(&p->deadlines, &q->extend,
+	    q->removed || until == INT64_MAX ? INT64_MAX : until - OPENINGS_LEFT_MS);
+	return true;
 }
 
 static bool
@@ -122,6 +140,8 @@ queue_parse(struct projection *p, struct queue *q, const json_t *image, const ch
 	q->ring_all = strcmp(strategy, "ring_all") == 0;
 	q->ring_max = ring_max < MATCH_MAX ? (size_t)ring_max : MATCH_MAX;
 	q->cooldown_ms = json_int(image, "reject_cooldown_s", 0) * 1000;
+	if (!queue_hours(p, q, why))
+		return false;
 	return skill_needs(p, json_object_get(image, "skills"), &q->needs, why);
 }
 
@@ -353,6 +373,8 @@ queues_free(struct projection *p)
 	while ((q = TAILQ_FIRST(&p->queue_list)) != NULL) {
 		TAILQ_REMOVE(&p->queue_list, q, link);
 		free(q->needs.list);
+		hours_fini(&q->hours);
+		deadline_fini(&p->deadlines, &q->extend);
 		json_decref(q->image);
 		free(q);
 	}

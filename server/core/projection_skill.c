@@ -12,6 +12,7 @@
 
 struct slot {
 	struct map_node by_id;
+	int id;
 	size_t slot;
 };
 
@@ -26,9 +27,23 @@ skill_slot(struct projection *p, int64_t id)
 		return map_entry(n, struct slot, by_id)->slot;
 	struct slot *s = xcalloc(1, sizeof(*s));
 
+	s->id = (int)id;
 	s->slot = p->nslots++;
 	map_insert(&p->skill_slots, &s->by_id, hash);
 	return s->slot;
+}
+
+int
+skill_id(const struct projection *p, size_t slot)
+{
+	for (struct map_node *n = map_each(&p->skill_slots, NULL); n != NULL;
+	     n = map_each(&p->skill_slots, n)) {
+		const struct slot *s = map_entry(n, struct slot, by_id);
+
+		if (s->slot == slot)
+			return s->id;
+	}
+	return 0;
 }
 
 static bool

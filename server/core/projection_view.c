@@ -81,6 +81,14 @@ projection_queue(const struct projection *p, int queue_id)
 	return q != NULL ? q->image : NULL;
 }
 
+const json_t *
+projection_skill(const struct projection *p, int skill_id)
+{
+	struct map_node *n = map_first(&p->skills, map_hash_int(skill_id));
+
+	return n != NULL ? map_entry(n, struct setting, by_id)->image : NULL;
+}
+
 int
 projection_queue_by_name(const struct projection *p, const char *name)
 {

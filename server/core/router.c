@@ -95,6 +95,15 @@ fire_expiry(struct run *r)
 }
 
 static void
+fire_queue(struct run *r, struct queue *q)
+{
+	deadline_send(&r->p->deadlines, &q->extend);
+	send(r,
+	    &(struct router_action){
+		.kind = ROUTER_OPENINGS, .queue_id = q->id, .version = q->seq });
+}
+
+static void
 fire(struct run *r, struct deadline *d)
 {
 	switch (d->kind) {
@@ -124,6 +133,9 @@ fire(struct run *r, struct deadline *d)
 		break;
 	case DEADLINE_FUTURE:
 		fire_future(r);
+		break;
+	case DEADLINE_QUEUE:
+		fire_queue(r, map_entry(d, struct queue, extend));
 		break;
 	}
 }
@@ -225,6 +237,7 @@ router_settled(struct projection *p, const struct router_action *action)
 	struct offer *o;
 	struct callback *cb;
 	struct class *c;
+	struct queue *q;
 
 	switch (action->kind) {
 	case ROUTER_OFFER:
@@ -255,6 +268,11 @@ router_settled(struct projection *p, const struct router_action *action)
 	case ROUTER_RELOAD:
 		waiting_settled(p, &p->future);
 		break;
+	case ROUTER_OPENINGS:
+		if ((q = settings_queue_find(p, action->queue_id)) != NULL)
+			deadline_back(
+			    &p->deadlines, &q->extend, again_at(p, q->seq == action->version));
+		break;
 	}
 }
 
@@ -279,8 +297,11 @@ void
 router_reset(struct projection *p)
 {
 	struct callback *cb;
+	struct queue *q;
 
 	reset_agents(p);
+	TAILQ_FOREACH (q, &p->queue_list, link)
+		deadline_back(&p->deadlines, &q->extend, 0);
 	for (struct map_node *n = map_each(&p->offers, NULL); n != NULL;
 	     n = map_each(&p->offers, n))
 		deadline_back(&p->deadlines, &map_entry(n, struct offer, by_id)->end, 0);

@@ -25,14 +25,15 @@ enum router_kind {
 	ROUTER_LOOK_EXPIRED,		/* load_expired(), then `expire` commands */
 	ROUTER_LOAD_DUE,		/* load_due(class_id) */
 	ROUTER_LOAD_FUTURE,		/* load_future(after_at, after_id) */
-	ROUTER_RELOAD			/* too far behind for refills: load everything */
+	ROUTER_RELOAD,			/* too far behind for refills: load everything */
+	ROUTER_OPENINGS			/* queue, version: its hours run out */
 };
 
 struct router_action {
 	enum router_kind kind;
 	struct id callback, offer, node, after_id;
 	uint64_t version;
-	int agent_id, class_id;
+	int agent_id, class_id, queue_id;
 	int64_t after_at;
 	int agents[MATCH_MAX];
 	int n;

@@ -32,6 +32,7 @@ static const struct command commands[] = {
 	{ "apply", ctl_apply, 0, 0, "fn", "-f FILE [-n]",
 	    "Makes a company what the document says, and shows what changed" },
 	{ "show", ctl_show, 1, 1, "jsqgl", NULL, "Shows what there is, as a table or as JSON" },
+	{ "explain", ctl_explain, 1, 1, "j", "ID [-j]", "Says why a callback is where it is" },
 	{ "cancel", ctl_cancel, 1, 1, "rj", "ID [-r TEXT] [-j]", "Cancels a callback" },
 	{ "rotate", ctl_rotate, 0, 0, "", "", "Makes a new secret that signs links" },
 	{ "retire", ctl_retire, 1, 1, "", "ID",

@@ -34,6 +34,7 @@ typedef int (*ctl_command_fn)(const struct ctl *);
 int ctl_apply(const struct ctl *);
 int ctl_show(const struct ctl *);
 int ctl_cancel(const struct ctl *);
+int ctl_explain(const struct ctl *);
 int ctl_tail(const struct ctl *);
 int ctl_rotate(const struct ctl *);
 int ctl_retire(const struct ctl *);

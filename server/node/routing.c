@@ -424,6 +424,11 @@ send_action(struct flight *f)
 		send_command(f, "disconnect", cmd);
 		break;
 	}
+	case ROUTER_OPENINGS:
+		cmd = json_pack("{s:I, s:{s:i}}", "version", (json_int_t)a->version, "args",
+		    "queue", a->queue_id);
+		send_command(f, "openings", cmd);
+		break;
 	case ROUTER_LOOK_EXPIRED:
 	case ROUTER_LOAD_DUE:
 	case ROUTER_LOAD_FUTURE:

@@ -20,14 +20,16 @@
 \ir decide_erase.sql
 \ir decide_session.sql
 \ir decide_secret.sql
+\ir wall_time.sql
+\ir hours.sql
 \ir company_member.sql
 \ir company_check.sql
 \ir company.sql
 \ir company_write.sql
 \ir decide_company.sql
+\ir decide_openings.sql
 \ir linked_settle.sql
 \ir execute.sql
-\ir wall_time.sql
 \ir intake.sql
 \ir class_create.sql
 \ir intake_link.sql

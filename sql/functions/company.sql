@@ -18,7 +18,7 @@ AS $$
 	SELECT 'skill', s.skill_id, s.name, s.removed, jsonb_build_object('name', s.name, 'label', s.label)
 	  FROM skill s WHERE s.tenant_id = p_tenant
 	 UNION ALL
-	SELECT 'queue', q.queue_id, q.name, q.removed, to_jsonb(q) - ARRAY['tenant_id', 'queue_id', 'version', 'removed']
+	SELECT 'queue', q.queue_id, q.name, q.removed, to_jsonb(q) - ARRAY['tenant_id', 'queue_id', 'version', 'removed', 'open_until']
 			|| jsonb_build_object('skills', company_levels(p_tenant, q.skills))
 	  FROM queue q WHERE q.tenant_id = p_tenant
 	 UNION ALL

@@ -31,6 +31,8 @@ BEGIN
 				WHEN jsonb_typeof(s.value) <> 'number' OR s.value #>> '{}' !~ '^([1-9]|10)$' THEN 'must be a level from 1 to 10' END
 			  FROM jsonb_each(p_value) s;
 		END IF;
+	WHEN 'hours' THEN
+		RETURN QUERY SELECT * FROM hours_errors(p_value);
 	WHEN 'texts' THEN
 		IF v_type <> 'array' THEN
 			RETURN QUERY SELECT '', 'must be an array of texts';

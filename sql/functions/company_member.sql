@@ -42,6 +42,7 @@ AS $$
 	('queue', 'retry_delay_s', 'int', '900', 0, 2592000, NULL, NULL),
 	('queue', 'promise_window_s', 'int', '86400', 0, 2592000, NULL, NULL),
 	('queue', 'disposition_required', 'bool', 'false', NULL, NULL, NULL, NULL),
+	('queue', 'hours', 'hours', 'null', NULL, NULL, NULL, NULL),
 
 	('disposition', 'name', 'text', NULL, 1, 63, '^[A-Za-z0-9][A-Za-z0-9._@-]*$', 'must be of letters, digits, . _ @ and -'),
 	('disposition', 'label', 'text', '""', 1, 200, '^[^[:cntrl:]]*$', 'must be one line of text'),
@@ -75,7 +76,8 @@ AS $$
 	('form', 'number_limit', 'int', '5', 0, 1000000000, NULL, NULL),
 	('form', 'number_period_s', 'int', '86400', 1, 86400, NULL, NULL),
 	('form', 'form_limit', 'int', '0', 0, 1000000000, NULL, NULL),
-	('form', 'form_period_s', 'int', '60', 1, 86400, NULL, NULL)
+	('form', 'form_period_s', 'int', '60', 1, 86400, NULL, NULL),
+	('form', 'closed', 'text', '"next_opening"', 1, 20, '^(next_opening|refuse)$', 'must be next_opening or refuse')
 $$;
 
 -- company_kind: the arrays of the document, in the order in which their elements need each other.

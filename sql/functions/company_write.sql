@@ -2,7 +2,7 @@
 -- will have the number p_seq.
 --   p_id      of the one to be changed, NULL a new one; p_item: how it shall be, in the document's terms
 --   p_removed it shall be marked removed, and is otherwise left as it is
--- Writes tenant, skill, queue, disposition, agent, form; for agents agent_status, session. Needs tenant_lock().
+-- Writes tenant, skill, queue with opening, disposition, agent, form; for agents agent_status, session. Needs tenant_lock().
 CREATE FUNCTION company_write(p_tenant int, p_now timestamptz, p_seq bigint, p_ord int, p_object text, p_id int, p_item jsonb,
 	p_removed boolean) RETURNS change[]
 LANGUAGE plpgsql VOLATILE
@@ -32,7 +32,7 @@ BEGIN
 		   SET label = excluded.label, class = excluded.class, version = excluded.version, removed = excluded.removed
 		RETURNING image_disposition(d) INTO v_image;
 	WHEN 'queue' THEN
-		v_image := company_write_queue(p_tenant, p_seq, p_id, p_item, p_removed);
+		v_image := company_write_queue(p_tenant, p_now, p_seq, p_id, p_item, p_removed);
 	WHEN 'form' THEN
 		v_image := company_write_form(p_tenant, p_seq, p_id, p_item, p_removed);
 	END CASE;
@@ -60,7 +60,7 @@ AS $$
 	RETURNING image_tenant(t)
 $$;
 
-CREATE FUNCTION company_write_queue(p_tenant int, p_seq bigint, p_id int, p_item jsonb, p_removed boolean) RETURNS jsonb
+CREATE FUNCTION company_write_queue(p_tenant int, p_now timestamptz, p_seq bigint, p_id int, p_item jsonb, p_removed boolean) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
@@ -83,9 +83,10 @@ BEGIN
 		dial_timeout_s = x.dial_timeout_s, call_timeout_s = x.call_timeout_s, after_call_work_s = x.after_call_work_s,
 		missed_limit = x.missed_limit, missed_rest_s = x.missed_rest_s, reject_cooldown_s = x.reject_cooldown_s,
 		max_offers = x.max_offers, max_attempts = x.max_attempts, retry_delay_s = x.retry_delay_s,
-		promise_window_s = x.promise_window_s, disposition_required = x.disposition_required
+		promise_window_s = x.promise_window_s, disposition_required = x.disposition_required, hours = x.hours
 	RETURNING u.* INTO q;
-	RETURN image_queue(q);
+	q := opening_write(q, p_now);
+	RETURN image_queue(q);	-- a statement of its own: what was written by one it does not see
 END
 $$;
 
@@ -114,7 +115,7 @@ BEGIN
 		language = x.language, consent_required = x.consent_required, consent_text = x.consent_text,
 		thank_you_url = x.thank_you_url, thank_you_link = x.thank_you_link, duplicates = x.duplicates, horizon_s = x.horizon_s,
 		address_limit = x.address_limit, address_period_s = x.address_period_s, number_limit = x.number_limit,
-		number_period_s = x.number_period_s, form_limit = x.form_limit, form_period_s = x.form_period_s
+		number_period_s = x.number_period_s, form_limit = x.form_limit, form_period_s = x.form_period_s, closed = x.closed
 	RETURNING u.* INTO f;
 	RETURN image_form(f);
 END

@@ -48,10 +48,14 @@ CREATE FUNCTION image_skill(s skill) RETURNS jsonb
 LANGUAGE sql STABLE
 AS $$ SELECT jsonb_build_object('id', s.skill_id, 'seq', s.version, 'name', s.name, 'label', s.label, 'removed', s.removed) $$;
 
+-- With its hours as they are in UTC, "openings": [[opens, closes], ...], and up to when that says all; without hours neither.
 CREATE FUNCTION image_queue(q queue) RETURNS jsonb
 LANGUAGE sql STABLE
 AS $$
-	SELECT to_jsonb(q) - 'tenant_id' - 'queue_id' - 'version' || jsonb_build_object('id', q.queue_id, 'seq', q.version)
+	SELECT to_jsonb(q) - 'tenant_id' - 'queue_id' - 'version' - 'open_until' || jsonb_build_object('id', q.queue_id, 'seq', q.version)
+		|| CASE WHEN q.hours IS NULL THEN '{}' ELSE jsonb_build_object('open_until', ms(q.open_until), 'openings', (
+			SELECT coalesce(jsonb_agg(jsonb_build_array(ms(o.opens_at), ms(o.closes_at)) ORDER BY o.closes_at), '[]')
+			  FROM opening o WHERE o.tenant_id = q.tenant_id AND o.queue_id = q.queue_id)) END
 $$;
 
 CREATE FUNCTION image_disposition(d disposition) RETURNS jsonb

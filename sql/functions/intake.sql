@@ -4,7 +4,7 @@
 --   known      it was answered before: that answer (JSON), and known_seq the event
 --   same_as    an earlier element of this batch has its id, or its Idempotency-Key and content
 --   repeated   known or same_as because of the key
---   note       how the time asked for was understood, see wall_time()
+--   note       how the time asked for was understood, see wall_time(); next_opening: the queue is closed then
 --   links      the form's duplicates = 'link'; open: its number has an open callback
 --   class_id   NULL: the class does not exist yet, see class_create()
 --   leader_id  the callback that is called in its stead, see intake_link()
@@ -53,7 +53,8 @@ AS $$ SELECT r.refusal IS NULL AND r.known IS NULL AND r.same_as IS NULL $$;
 -- before it is cast, so that one bad element never fails its neighbours. Every look-up is LATERAL ... LIMIT 1, which
 -- the planner cannot turn around: it has to be one search of an index, whatever it believes about sizes; forms and
 -- zones, of which a batch has few, are looked up once each.
--- Reads form, queue, requirement_class, time_zone, event, idempotency_key, callback, contact. Needs tenant_lock().
+-- Reads form, queue, opening, requirement_class, time_zone, event, idempotency_key, callback, contact. Needs
+-- tenant_lock().
 CREATE FUNCTION intake_read(p_tenant int, p_now timestamptz, p_callbacks jsonb) RETURNS intake[]
 LANGUAGE plpgsql STABLE
 AS $$
@@ -66,7 +67,7 @@ BEGIN
 			key text, fingerprint text)) WITH ORDINALITY AS x(id, form, phone, name, email, subject, language, notes,
 			case_information, consent, address, asked, instant, time_zone, key, fingerprint, n)
 	), f AS MATERIALIZED (
-		SELECT f.*, coalesce(f.priority, q.priority) AS rank, q.promise_window_s, c.class_id
+		SELECT f.*, coalesce(f.priority, q.priority) AS rank, q.promise_window_s, q.hours IS NOT NULL AS has_hours, c.class_id
 		  FROM (SELECT DISTINCT x.form FROM x) d
 		 CROSS JOIN LATERAL (SELECT * FROM form WHERE tenant_id = p_tenant AND form_id = d.form AND NOT removed LIMIT 1) f
 		 CROSS JOIN LATERAL (SELECT * FROM queue WHERE tenant_id = p_tenant AND queue_id = f.queue_id LIMIT 1) q
@@ -78,7 +79,7 @@ BEGIN
 		 CROSS JOIN LATERAL (SELECT * FROM time_zone WHERE name = d.time_zone LIMIT 1) z
 	), t AS MATERIALIZED (
 		SELECT x.*, f.form_id, f.queue_id, f.skills, f.class_id, f.rank, f.duplicates = 'link' AS links, f.horizon_s,
-			f.promise_window_s, f.consent_text, z.name AS zone,
+			f.closed, f.has_hours, f.promise_window_s, f.consent_text, z.name AS zone,
 			CASE WHEN x.fingerprint IS NULL THEN '' ELSE decode(x.fingerprint, 'hex') END AS print,
 			CASE WHEN x.asked <> 'asap' AND x.instant IS NULL THEN wall_time(local_time(x.asked), z.name) END AS wall,
 			CASE WHEN x.instant ~ '^[0-9]{1,14}$' THEN from_ms(x.instant::bigint)
@@ -95,23 +96,32 @@ BEGIN
 			SELECT true AS open FROM contact p CROSS JOIN LATERAL (
 				SELECT * FROM callback WHERE tenant_id = p_tenant AND callback_id = p.callback_id LIMIT 1) c
 			 WHERE p.tenant_id = p_tenant AND p.phone = x.phone AND c.ended_at IS NULL LIMIT 1) o ON true
+	), h AS (
+		SELECT t.*, CASE WHEN t.has_hours
+			THEN CASE WHEN o.opens_at > t.asked_at THEN o.opens_at WHEN o.opens_at IS NOT NULL THEN t.asked_at END
+			ELSE t.asked_at END AS promise_at
+		  FROM (SELECT t.*, coalesce((t.wall).at, t.instant_at) AS asked_at FROM t) t
+		  LEFT JOIN LATERAL (SELECT * FROM opening
+			WHERE t.has_hours AND tenant_id = p_tenant AND queue_id = t.queue_id AND closes_at > t.asked_at
+			ORDER BY closes_at LIMIT 1) o ON true
 	), k AS (
-		SELECT t.*, coalesce((t.wall).at, t.instant_at) AS promise_at, known.body AS known, known.seq AS known_seq,
-			CASE WHEN known.seq IS NOT NULL THEN CASE WHEN t.by_key AND t.known_print <> t.print THEN 'key_reused' END
-				WHEN t.form_id IS NULL THEN 'unknown_form'
-				WHEN t.zone IS NULL OR coalesce((t.wall).at, t.instant_at) IS NULL OR octet_length(t.key) > 255
-					OR coalesce((t.wall).at, t.instant_at) < p_now - interval '60 s'
-					OR coalesce((t.wall).at, t.instant_at) > p_now + seconds(t.horizon_s)
+		SELECT h.*, known.body AS known, known.seq AS known_seq,
+			CASE WHEN known.seq IS NOT NULL THEN CASE WHEN h.by_key AND h.known_print <> h.print THEN 'key_reused' END
+				WHEN h.form_id IS NULL THEN 'unknown_form'
+				WHEN h.zone IS NULL OR h.promise_at IS NULL OR octet_length(h.key) > 255
+					OR h.asked_at < p_now - interval '60 s' OR h.asked_at > p_now + seconds(h.horizon_s)
+					OR h.closed = 'refuse' AND h.promise_at > h.asked_at
 				THEN 'invalid' END AS refusal
-		  FROM t
-		  LEFT JOIN LATERAL (SELECT * FROM intake_known(p_tenant, t.known_id)) known ON true
+		  FROM h
+		  LEFT JOIN LATERAL (SELECT * FROM intake_known(p_tenant, h.known_id)) known ON true
 	)
 	SELECT ROW (k.n - 1, k.refusal,
 		CASE WHEN k.refusal = 'invalid' THEN
-			intake_errors(p_now, k.zone, k.time_zone, coalesce(k.instant, k.asked), k.promise_at, k.horizon_s, k.key) END,
+			intake_errors(p_now, k.zone, k.time_zone, coalesce(k.instant, k.asked), k.asked_at, k.promise_at, k.horizon_s, k.key) END,
 		CASE WHEN k.refusal IS NULL THEN k.known END, k.known_seq, NULL, k.known IS NOT NULL AND k.by_key,
-		coalesce((k.wall).note, 'as_asked'), k.id, k.form_id, k.queue_id, k.skills, k.class_id, k.rank, k.promise_at,
-		coalesce((k.wall).local_at, k.promise_at AT TIME ZONE k.zone), k.zone,
+		CASE WHEN k.promise_at > k.asked_at THEN 'next_opening' ELSE coalesce((k.wall).note, 'as_asked') END,
+		k.id, k.form_id, k.queue_id, k.skills, k.class_id, k.rank, k.promise_at,
+		CASE WHEN k.promise_at = (k.wall).at THEN (k.wall).local_at ELSE k.promise_at AT TIME ZONE k.zone END, k.zone,
 		CASE WHEN k.promise_window_s > 0 THEN k.promise_at + seconds(k.promise_window_s) END,
 		k.links, k.links AND k.open, NULL,
 		k.phone, k.name, k.email, k.subject, k.language, k.notes,
@@ -138,9 +148,9 @@ BEGIN
 END
 $$;
 
--- intake_errors: what is wrong with an element, by field.
-CREATE FUNCTION intake_errors(p_now timestamptz, p_zone text, p_asked_zone text, p_asked text, p_at timestamptz, p_horizon_s int,
-	p_key text) RETURNS jsonb
+-- intake_errors: what is wrong with an element, by field. p_open_at: when the queue is open at or after p_at, NULL never.
+CREATE FUNCTION intake_errors(p_now timestamptz, p_zone text, p_asked_zone text, p_asked text, p_at timestamptz, p_open_at timestamptz,
+	p_horizon_s int, p_key text) RETURNS jsonb
 LANGUAGE sql STABLE
 AS $$
 	SELECT jsonb_agg(jsonb_build_object('field', e.field, 'message', e.message))
@@ -151,7 +161,10 @@ AS $$
 			WHEN p_asked <> 'asap' AND p_at IS NULL AND (p_zone IS NOT NULL OR local_time(p_asked) IS NULL)
 				THEN 'is not a local time like 2026-11-24T10:00'
 			WHEN p_at < p_now - interval '60 s' THEN 'is in the past'
-			WHEN p_at > p_now + seconds(p_horizon_s) THEN 'is too far ahead' END),
+			WHEN p_at > p_now + seconds(p_horizon_s) THEN 'is too far ahead'
+			WHEN p_at IS NOT NULL AND p_open_at IS NULL THEN 'is outside the opening hours, and no later ones are known'
+			WHEN p_open_at > p_at AND p_zone IS NOT NULL THEN 'is outside the opening hours; we open at '
+				|| to_char(p_open_at AT TIME ZONE p_zone, 'YYYY-MM-DD"T"HH24:MI') END),
 		('Idempotency-Key', CASE WHEN octet_length(p_key) > 255 THEN 'is longer than 255 bytes' END)) e(field, message)
 	 WHERE e.message IS NOT NULL
 $$;

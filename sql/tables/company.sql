@@ -22,6 +22,8 @@ CREATE TABLE skill (
 --   reject_cooldown_s    when an agent who rejected or missed it may be offered the same callback again although others were not tried
 --   max_offers           unaccepted offers until the callback failed
 --   promise_window_s     expired when nobody took it so long after the promise; 0: never
+--   hours                when it is open, see hours.sql; NULL: always
+--   open_until           up to when opening says so; NULL with hours
 CREATE TABLE queue (
 	tenant_id	int NOT NULL REFERENCES tenant,
 	queue_id	int NOT NULL,
@@ -46,8 +48,20 @@ CREATE TABLE queue (
 	retry_delay_s	int NOT NULL DEFAULT 900 CHECK (retry_delay_s BETWEEN 0 AND 2592000),
 	promise_window_s int NOT NULL DEFAULT 86400 CHECK (promise_window_s BETWEEN 0 AND 2592000),
 	disposition_required boolean NOT NULL DEFAULT false,
+	hours		jsonb,
+	open_until	timestamptz,
 	PRIMARY KEY (tenant_id, queue_id),
 	UNIQUE (tenant_id, name)
+);
+
+-- opening: the hours of those queues that have any, in UTC, for more than a year ahead: nothing else has to know of
+-- zones. They do not touch, so that the first that closes after a moment is the one that is open then, or the next.
+CREATE TABLE opening (
+	tenant_id	int NOT NULL,
+	queue_id	int NOT NULL,
+	opens_at	timestamptz NOT NULL,
+	closes_at	timestamptz NOT NULL CHECK (opens_at < closes_at),
+	PRIMARY KEY (tenant_id, queue_id, closes_at)
 );
 
 -- disposition: the codes an agent closes a callback with.
@@ -67,6 +81,7 @@ CREATE TABLE disposition (
 --   countries     regions (ISO 3166) whose numbers are taken; empty: only default_region
 --   origins       web origins that may post by script (CORS)
 --   duplicates    a second request for a number with an open callback: 'link' or 'allow'
+--   closed        a time at which the queue is closed: 'next_opening' (moved to it) or 'refuse'
 --   *_limit       requests per *_period_s from one address, for one number, for the form; 0: no limit
 CREATE TABLE form (
 	tenant_id	int NOT NULL REFERENCES tenant,
@@ -95,6 +110,7 @@ CREATE TABLE form (
 	number_period_s	int NOT NULL DEFAULT 86400 CHECK (number_period_s BETWEEN 1 AND 86400),
 	form_limit	int NOT NULL DEFAULT 0 CHECK (form_limit >= 0),
 	form_period_s	int NOT NULL DEFAULT 60 CHECK (form_period_s BETWEEN 1 AND 86400),
+	closed		text NOT NULL DEFAULT 'next_opening' CHECK (closed IN ('next_opening', 'refuse')),
 	PRIMARY KEY (tenant_id, form_id),
 	FOREIGN KEY (tenant_id, queue_id) REFERENCES queue
 );

@@ -37,3 +37,13 @@ INSERT INTO transition (command, from_state, to_state) VALUES
 	('erase',	'scheduled',	'cancelled'),
 	('erase',	'offered',	'cancelled'),
 	('erase',	'ready_to_call', 'cancelled');
+
+ALTER TABLE queue ADD COLUMN hours jsonb, ADD COLUMN open_until timestamptz;
+ALTER TABLE form ADD COLUMN closed text NOT NULL DEFAULT 'next_opening' CHECK (closed IN ('next_opening', 'refuse'));
+CREATE TABLE opening (
+	tenant_id	int NOT NULL,
+	queue_id	int NOT NULL,
+	opens_at	timestamptz NOT NULL,
+	closes_at	timestamptz NOT NULL CHECK (opens_at < closes_at),
+	PRIMARY KEY (tenant_id, queue_id, closes_at)
+);

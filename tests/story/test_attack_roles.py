@@ -61,6 +61,7 @@ row("POST", "/v1/callbacks/{id}/cancel", HIS, "held", {"version": True})
 row("POST", "/v1/callbacks/{id}/notes", HIS, "held", {"text": "called"})
 row("GET", "/v1/callbacks/{id}", HIS, "held")
 # the team's
+row("GET", "/v1/callbacks/{id}/explain", "401 401 | 403 403 200 200 | 403 404 404 | 200", "asked")
 row("GET", "/v1/callbacks", "401 401 | 403 403 200 200 | 403 200 200 | 200", "held")
 row("GET", "/v1/agents", "401 401 | 403 403 200 200 | 403 200 200 | 200")
 row("GET", "/v1/queues", "401 401 | 403 403 200 200 | 403 200 200 | 200")

@@ -13,6 +13,7 @@
 
 #include "base/lag.h"
 #include "base/mem.h"
+#include "core/explain.h"
 #include "node/feed.h"
 #include "node/node.h"
 #include "node/presence.h"
@@ -194,6 +195,8 @@ projection_attempt(const struct projection *p, struct id attempt, struct id *cal
 	return projection_offer(p, attempt, callback, agent_id);
 }
 
+const json_t *projection_skill(const struct projection *p, int id) { (void)p; (void)id; return NULL; }
+json_t *projection_explain(struct projection *p, struct id id, int64_t now_ms) { (void)p; (void)id; (void)now_ms; return NULL; }
 int projection_queue_by_name(const struct projection *p, const char *name) { (void)p; return strcmp(name, "loans") == 0 ? 4 : 0; }
 int projection_epoch(const struct projection *p) { (void)p; return 3; }
 uint64_t projection_seq(const struct projection *p) { (void)p; return 100; }

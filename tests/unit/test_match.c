@@ -5,9 +5,9 @@
  *            state: ready, not_ready, acw (after-call work), out (logged out), gone (desk lost), busy, offered, removed
  * callbacks  number:needs:priority:promise[:tried] ...   numbers from 1 in order; tried who@when,...;
  *            instead of needs "-": none
- * queue      strategy/needs/cool-down: one, or ring and how many at most
- * expect     number>agent+agent ... in the order of the matches; then, if one is kept back by a cool-down
- *            or until it is due, next=when
+ * queue      strategy/needs/cool-down[/hours]: one, or ring and how many at most; open only then: 90-110,200-300
+ * expect     number>agent+agent ... in the order of the matches; then, if one is kept back by a cool-down,
+ *            until it is due or until the queue opens, next=when
  *
  * It is 100 o'clock; all times are in seconds.
  */
@@ -89,6 +89,14 @@ static const struct {
 	{ "ring_all: everybody was tried", "a:-:30:ready b:-:10:ready c:-:20:ready", "1:-:0:50:b@99,a@97,c@98", "ring2/-/20", "1>a+c" },
 	{ "ring_all: cooling", "a:-:30:ready b:-:10:busy", "1:-:0:50:a@99", "ring9/-/20", "next=119" },
 	{ "ring_all: one", "a:-:30:ready b:-:10:ready", "1:-:0:50", "ring1/-/20", "1>b" },
+
+	{ "the queue is open", "a:-:10:ready", "1:-:0:50", "one/-/20/90-110", "1>a" },
+	{ "it opens in this moment", "a:-:10:ready", "1:-:0:50", "one/-/20/100-110", "1>a" },
+	{ "it closes in this moment", "a:-:10:ready", "1:-:0:50", "one/-/20/90-100,130-140", "next=130" },
+	{ "it opens later", "a:-:10:ready", "1:-:0:50", "one/-/20/10-20,150-160,170-180", "next=150" },
+	{ "it never opens again", "a:-:10:ready", "1:-:0:50", "one/-/20/10-20", "" },
+	{ "it is closed, and nobody there", "a:-:10:not_ready", "1:-:0:50", "one/-/20/150-160", "" },
+	{ "it is closed before any cool-down ends", "a:-:10:ready b:-:20:busy", "1:-:0:50:a@90", "one/-/20/150-160", "next=150" },
 };
 /* clang-format on */
 
@@ -107,15 +115,17 @@ skills(const char *text, char out[64])
 static void
 make_queue(struct world *w, const char *text)
 {
-	char strategy[16], needs[16], out[64];
+	char strategy[16], needs[16], hours[64] = "", out[64];
 	int cooldown;
 
-	assert_int_equal(sscanf(text, "%15[^/]/%15[^/]/%d", strategy, needs, &cooldown), 3);
+	assert_true(sscanf(text, "%15[^/]/%15[^/]/%d/%63s", strategy, needs, &cooldown, hours) >= 3);
 	skills(needs, out);
 	if (strncmp(strategy, "ring", 4) == 0)
 		world_queue(w, 1, out, "ring_all", atoi(strategy + 4), cooldown);
 	else
 		world_queue(w, 1, out, "longest_idle", 1, cooldown);
+	if (hours[0] != '\0')
+		world_hours(w, 1, hours);
 	/* What the busy and the offered have in hand is of a queue that nobody else is able for. */
 	world_queue(w, 2, "26:10", "longest_idle", 1, 0);
 	world_class(w, 1, 2, "");

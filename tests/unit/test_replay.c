@@ -1,7 +1,7 @@
 /*
  * test_replay: random histories. A snapshot and the events after it equal a
- * later load; who gets what is what plain searching says; and windows that are
- * bounded hold exactly the first of those that wait.
+ * later load; who gets what is what plain searching says, and what explain said
+ * before; and windows that are bounded hold exactly the first of those that wait.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "core/explain.h"
 #include "core/projection_impl.h"
 #include "core/router.h"
 #include "world.h"
@@ -159,6 +160,7 @@ plain_offers(struct world *w, struct buf *said)
 		const struct world_callback *c = &w->callbacks[i];
 
 		if (world_waits(w, i) && c->due_at <= w->now &&
+		    world_open(w, w->classes[c->class].queue) &&
 		    (c->expires_at == 0 || c->expires_at > w->now))
 			list[n++] = i;
 	}
@@ -305,8 +307,16 @@ static void
 step_settings(struct world *w)
 {
 	int id = 1 + draw(QUEUES);
+	char spans[128];
 
-	switch (draw(4)) {
+	switch (draw(5)) {
+	case 4:
+		/* Closed now, or soon, and open again some seconds later. */
+		snprintf(spans, sizeof(spans), "%ld-%ld,%ld-%ld", (long)(w->now / 1000) - draw(3),
+		    (long)(w->now / 1000) + 1 + draw(3), (long)(w->now / 1000) + 5 + draw(5),
+		    (long)(w->now / 1000) + 20 + draw(100));
+		world_hours(w, id, spans);
+		break;
 	case 0:
 		world_queue(w, id, draw(2) > 0 ? "" : draw_skills(),
 		    draw(2) > 0 ? "ring_all" : "longest_idle", 1 + draw(4), draw(30));
@@ -379,6 +389,56 @@ check_offers(struct world *w, struct projection *p, unsigned history)
 	buf_fini(&routed);
 }
 
+/* The first in order of those that would be offered, and to whom: "number>agent+agent", or "". */
+static void
+explained_first(const struct world *w, struct projection *p, char text[256])
+{
+	int first = 0;
+
+	text[0] = '\0';
+	for (int i = 1; i <= w->ncallbacks; i++) {
+		json_t *said = world_waits(w, i) ? projection_explain(p, world_callback_id(i), w->now) : NULL;
+		const char *why = json_string_value(json_object_get(said, "why"));
+
+		if (why != NULL && strcmp(why, "next") == 0 &&
+		    (first == 0 || world_before(w, i, first))) {
+			int at = snprintf(text, 256, " %d>", i);
+			const json_t *agent;
+			size_t n;
+
+			json_array_foreach (json_object_get(said, "agents"), n, agent)
+				at += snprintf(text + at, 256 - (size_t)at, "%s%d", n > 0 ? "+" : "",
+				    (int)json_integer_value(agent));
+			first = i;
+		}
+		json_decref(said);
+	}
+}
+
+/* One offer after the other: what is explained is what the router then does. */
+static void
+check_explained(struct world *w, struct projection *p, unsigned history)
+{
+	char said[256];
+	struct buf done = { 0 };
+
+	router_run(p, w->now, 0, on_offer, &done);
+	do {
+		int64_t next_at = w->now;
+
+		buf_reset(&done);
+		buf_puts(&done, "");
+		explained_first(w, p, said);
+		while (done.len == 0 && next_at <= w->now)
+			next_at = router_run(p, w->now, 1, on_offer, &done);
+		if (strcmp(said, done.data) != 0)
+			fail_msg("history %u, seq %d: explained%s, done%s", history, (int)w->seq,
+			    said, done.data);
+	} while (done.len > 0);
+	router_reset(p);
+	buf_fini(&done);
+}
+
 static void
 check_same(struct projection *a, struct projection *b, unsigned history)
 {
@@ -420,6 +480,8 @@ a_snapshot_and_its_events_equal_a_load(void **state)
 			world_feed(w, first);
 			if (draw(5) == 0)
 				check_offers(w, first, history);
+			if (i % 20 == 7)
+				check_explained(w, first, history);
 			if (i % 50 != 49)
 				continue;
 			struct projection *now = world_load(w, WORLD_CALLBACKS, WORLD_CALLBACKS);

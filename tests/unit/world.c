@@ -85,6 +85,37 @@ world_queue(
 }
 
 void
+world_hours(struct world *w, int id, const char *spans)
+{
+	struct world_queue *q = &w->queues[id];
+	json_t *body = event(w, "queue.changed");
+	long opens, closes;
+	int used;
+
+	q->hours = true;
+	q->nopenings = 0;
+	q->version = w->seq;
+	for (const char *at = spans; sscanf(at, "%ld-%ld%n", &opens, &closes, &used) == 2;
+	     at += used + (at[used] == ',')) {
+		q->openings[q->nopenings][0] = opens * 1000;
+		q->openings[q->nopenings++][1] = closes * 1000;
+	}
+	json_object_set_new(body, "queue", world_queue_image(q));
+}
+
+bool
+world_open(const struct world *w, int queue)
+{
+	const struct world_queue *q = &w->queues[queue];
+
+	for (int i = 0; i < q->nopenings; i++) {
+		if (q->openings[i][0] <= w->now && w->now < q->openings[i][1])
+			return true;
+	}
+	return !q->hours;
+}
+
+void
 world_class(struct world *w, int id, int queue, const char *skills)
 {
 	struct world_class *c = &w->classes[id];

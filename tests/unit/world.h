@@ -32,12 +32,18 @@ struct world_agent {
 	int64_t idle_since, deadline_at, lost_at;
 };
 
+/* What is known of a queue's hours ends here, in ms: later than any history. */
+#define WORLD_OPEN_UNTIL INT64_C(100000000000)
+
 struct world_queue {
 	int id;
 	char skills[64];
 	bool ring_all;
 	int ring_max;
 	int cooldown_s;
+	bool hours;
+	int64_t openings[4][2]; /* ms */
+	int nopenings;
 	uint64_t version;
 };
 
@@ -105,6 +111,9 @@ json_t *world_session_image(const struct world *, int place);
 /* Set up or change, each an event (or two). */
 void world_queue(
     struct world *, int id, const char *skills, const char *strategy, int ring_max, int cooldown_s);
+/* As world_queue() made it, but open only then: "90-110,200-300" in seconds, or "" never. */
+void world_hours(struct world *, int id, const char *spans);
+bool world_open(const struct world *, int queue);
 void world_class(struct world *, int id, int queue, const char *skills);
 void world_agent(struct world *, int id, const char *skills, const char *state, int64_t idle_since);
 void world_agent_change(struct world *, int id, const char *skills, bool removed);

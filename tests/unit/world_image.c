@@ -70,10 +70,21 @@ world_queue_image(const struct world_queue *q)
 	char name[16];
 
 	snprintf(name, sizeof(name), "queue%d", q->id);
-	return json_pack("{s:i, s:I, s:s, s:b, s:o, s:s, s:i, s:i}", "id", q->id, "seq",
+	json_t *image = json_pack("{s:i, s:I, s:s, s:b, s:o, s:s, s:i, s:i}", "id", q->id, "seq",
 	    (json_int_t)q->version, "name", name, "removed", 0, "skills", skills_image(q->skills),
 	    "strategy", q->ring_all ? "ring_all" : "longest_idle", "ring_max", q->ring_max,
 	    "reject_cooldown_s", q->cooldown_s);
+	if (q->hours) {
+		json_t *openings = json_array();
+
+		for (int i = 0; i < q->nopenings; i++)
+			json_array_append_new(openings,
+			    json_pack("[I, I]", (json_int_t)q->openings[i][0],
+				(json_int_t)q->openings[i][1]));
+		json_object_set_new(image, "openings", openings);
+		json_object_set_new(image, "open_until", json_integer(WORLD_OPEN_UNTIL));
+	}
+	return image;
 }
 
 json_t *

@@ -1,0 +1,60 @@
+/* hours: see hours.h. */
+#include "core/hours.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+void
+hours_fini(struct hours *h)
+{
+	free(h->list);
+	*h = (struct hours){ 0 };
+}
+
+bool
+hours_read(struct hours *h, const json_t *list, const char **why)
+{
+	struct hours fresh = { .some = json_is_array(list), .n = json_array_size(list) };
+	int64_t end = INT64_MIN;
+
+	if (fresh.some)
+		fresh.list = xreallocarray(NULL, fresh.n, sizeof(*fresh.list));
+	for (size_t i = 0; i < fresh.n; i++) {
+		const json_t *one = json_array_get(list, i);
+		struct opening *o = &fresh.list[i];
+
+		o->opens_at = json_integer_value(json_array_get(one, 0));
+		o->closes_at = json_integer_value(json_array_get(one, 1));
+		if (o->opens_at <= end || o->closes_at <= o->opens_at) {
+			free(fresh.list);
+			*why = "openings that are not in order";
+			return false;
+		}
+		end = o->closes_at;
+	}
+	hours_fini(h);
+	*h = fresh;
+	return true;
+}
+
+int64_t
+hours_from(const struct hours *h, int64_t at)
+{
+	size_t low = 0, high = h->n;
+
+	if (!h->some)
+		return at;
+	/* The first that closes after it. */
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (h->list[middle].closes_at > at)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	if (low == h->n)
+		return INT64_MAX;
+	return h->list[low].opens_at > at ? h->list[low].opens_at : at;
+}

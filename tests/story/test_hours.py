@@ -1,0 +1,115 @@
+"""Opening hours: what a visitor is promised while nobody is there, and that nobody is asked until there is."""
+
+import datetime
+
+import house
+
+START = datetime.datetime.fromisoformat(house.START.replace("Z", "+00:00"))
+
+
+def at(minutes):
+    return START + datetime.timedelta(minutes=minutes)
+
+
+def hours(*spans, zone="UTC"):
+    """Open only then, in minutes from the beginning of the story, and every day at these times."""
+    texts = [f"{at(opens):%H:%M}-{at(closes):%H:%M}" for opens, closes in spans]
+    return {"time_zone": zone, "week": {day: texts for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}}
+
+
+def test_who_asks_while_it_is_closed_is_called_when_it_opens(world):
+    world.company(queues__0__hours=hours((60, 120)))
+    ann = world.person("ann", ready=True)
+    asked = world.visit()
+    assert asked["when_note"] == "next_opening"
+    assert asked["promise"]["at"].startswith(f"{at(60):%Y-%m-%dT%H:%M:00}")
+    assert asked["state"] == "scheduled"
+    world.advance(59 * 60)
+    assert ann.state()["offers"] == []
+    world.advance(60)
+    ann.accept(ann.offered(asked["id"]))
+
+
+def test_what_waits_when_it_closes_waits_until_it_opens_again(world):
+    world.company(queues__0__hours=hours((-10, 10), (30, 50)))
+    asked = world.visit()
+    assert asked["when_note"] == "as_asked"
+    world.advance(11 * 60)
+    ann = world.person("ann", ready=True)
+    assert ann.state()["offers"] == []
+    other = world.visit(form="demo")
+    assert other["when_note"] == "next_opening"
+    world.advance(20 * 60)
+    offer = ann.offered()
+    assert offer["callback"] == asked["id"], "the earlier promise first"
+    ann.accept(offer)
+
+
+def test_what_was_accepted_in_time_goes_on(world):
+    world.company(queues__0__hours=hours((-10, 2)))
+    ann = world.person("ann", ready=True)
+    asked = world.visit()
+    ann.accept(ann.offered(asked["id"]))
+    world.advance(90)
+    ready = ann.state()["callbacks"][0]
+    world.advance(60)
+    call = ann.post(f"/v1/callbacks/{asked['id']}/call", {"version": ready["callback"]["seq"]})
+    assert call["callback"]["state"] == "establishing"
+
+
+def test_other_hours_count_at_once(world):
+    world.company(queues__0__hours=hours((60, 120)))
+    ann = world.person("ann", ready=True)
+    asked = world.visit()
+    waiting = world.person("sue", stream=False).get(f"/v1/callbacks/{asked['id']}")["callback"]
+    world.company(queues__0__hours=hours((-10, 10), (60, 120)))
+    # what was promised is not touched: it is due when it was to open
+    assert ann.state()["offers"] == []
+    now = world.visit()
+    assert now["when_note"] == "as_asked"
+    ann.accept(ann.offered(now["id"]))
+    still = world.person("sue", stream=False).get(f"/v1/callbacks/{asked['id']}")["callback"]
+    assert still["promise_at"] == waiting["promise_at"]
+
+
+def test_a_form_may_refuse_what_cannot_be_kept(world):
+    world.company(queues__0__hours=hours((60, 120)), forms__0__closed="refuse")
+    refused = world.visit(status=422)
+    assert refused["errors"] == [{"field": "when", "message": f"is outside the opening hours; we open at {opening()}"}]
+    local = datetime.datetime.fromisoformat(opening()) + datetime.timedelta(minutes=30)
+    taken = world.visit(when=f"{local:%Y-%m-%dT%H:%M}")
+    assert taken["when_note"] == "as_asked"
+
+
+def opening():
+    """When the queue opens, by the clock of the demo form's zone."""
+    return f"{at(60) + datetime.timedelta(hours=1):%Y-%m-%dT%H:%M}"
+
+
+def test_bad_hours_change_nothing_and_are_all_named(world):
+    world.company()
+    bad = {"time_zone": "Mars/Phobos", "week": {"mon": ["12:00-11:00"], "someday": []}, "exceptions": {"2026-02-30": []}}
+    with world.servers[0].operator() as operator:
+        document = operator.get("/v1/company").json()
+        before = operator.get("/v1/company").json()
+        document["queues"][0]["hours"] = bad
+        answer = operator.put("/v1/company", json=document)
+        assert answer.status_code == 422
+        assert {e["field"] for e in answer.json()["errors"]} == {
+            "queues[0].hours.time_zone", "queues[0].hours.week.mon[0]", "queues[0].hours.week.someday",
+            "queues[0].hours.exceptions.2026-02-30"}
+        assert operator.get("/v1/company").json() == before
+
+
+def test_hours_are_carried_on_before_they_run_out(world):
+    world.company(queues__0__hours=hours((60, 120)))
+    world.person("ann", ready=True, stream=False)
+
+    def known_days(from_day):
+        days, = world.rows("SELECT extract(epoch FROM open_until - from_ms(%s)) / 86400 FROM queue WHERE name = 'sales'",
+                           int(START.timestamp() + from_day * 86400) * 1000)[0]
+        return float(days)
+
+    assert 398 < known_days(0) < 401
+    world.advance(250 * 86400)
+    world.until(lambda: known_days(250) > 398, "more hours are known")
