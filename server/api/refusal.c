@@ -28,6 +28,8 @@ const struct refusal refusals[] = {
 	{ "attempt_over", 409, "That dial is over, or is not the present one." },
 	{ "linked", 409,
 	    "Another callback leads for the same telephone number; this one follows it." },
+	{ "suppressed", 409,
+	    "This number may not be called: it is on the list of those that are not." },
 	{ "in_call", 409, "It is in a call now; that can be done when the call is over." },
 	{ "already_erased", 409, "The contact's data was erased before." },
 	{ "agent_unavailable", 409,

@@ -20,6 +20,7 @@ static const struct api_route *const tables[] = {
 	api_routes_admin,
 	api_routes_explain,
 	api_routes_personal,
+	api_routes_suppression,
 	api_routes_company,
 	api_routes_secret,
 	api_routes_operator,

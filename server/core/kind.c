@@ -50,6 +50,8 @@ static const char *const kinds[] = {
 	"session.closed",
 	"session.opened",
 	"skill.changed",
+	"suppression.added",
+	"suppression.removed",
 	"tenant.changed",
 };
 

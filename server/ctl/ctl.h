@@ -23,7 +23,7 @@ struct ctl {
 	const char *url;	/* "https://host:port" */
 	const char *token, *cacert;
 	const char *tenant;
-	const char *file, *state, *queue, *agent, *limit, *reason, *after, *phone;
+	const char *file, *state, *queue, *agent, *limit, *reason, *after, *phone, *until;
 	const char *database, *sql; /* upgrade: the one command that sees PostgreSQL, by psql */
 	bool dry_run, json;
 	char **args;		/* the words behind the command, NULL at the end */
@@ -40,6 +40,8 @@ int ctl_rotate(const struct ctl *);
 int ctl_retire(const struct ctl *);
 int ctl_erase(const struct ctl *);
 int ctl_export_subject(const struct ctl *);
+int ctl_suppress(const struct ctl *);
+int ctl_unsuppress(const struct ctl *);
 int ctl_upgrade(const struct ctl *);
 
 /* The things that `show` knows, separated by "|". */

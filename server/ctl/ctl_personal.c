@@ -1,5 +1,6 @@
 /*
- * callbackctl erase, export-subject: a contact's own data, forgotten or told. The
+ * callbackctl erase, export-subject, suppress, unsuppress: a contact's own data, forgotten or told,
+ * and the numbers that are not called. The
  * number goes into the request's body, never into an address or a log.
  */
 #include "ctl/ctl.h"
@@ -117,4 +118,55 @@ ctl_export_subject(const struct ctl *ctl)
 	putchar('\n');
 	json_decref(answer);
 	return CTL_OK;
+}
+
+static int
+change_suppression(const struct ctl *ctl, const char *path, json_t *body, const char *what)
+{
+	json_t *answer = ctl_ask(ctl, "POST", path, NULL, body);
+
+	json_decref(body);
+	if (answer == NULL)
+		return CTL_FAILED;
+	json_decref(answer);
+	puts(what);
+	return CTL_OK;
+}
+
+/* Of --phone, as erase: {"number": ...}. */
+static json_t *
+number_body(const struct ctl *ctl)
+{
+	json_t *phone = phone_body(ctl), *body;
+
+	if (phone == NULL)
+		return NULL;
+	body = json_object();
+	json_object_set(body, "number", json_object_get(phone, "phone"));
+	json_decref(phone);
+	return body;
+}
+
+int
+ctl_suppress(const struct ctl *ctl)
+{
+	json_t *body = number_body(ctl);
+
+	if (body == NULL)
+		return CTL_USAGE;
+	if (ctl->reason != NULL)
+		json_object_set_new(body, "reason", json_string(ctl->reason));
+	if (ctl->until != NULL)
+		json_object_set_new(body, "until", json_string(ctl->until));
+	return change_suppression(ctl, "/v1/suppressions", body, "suppressed");
+}
+
+int
+ctl_unsuppress(const struct ctl *ctl)
+{
+	json_t *body = number_body(ctl);
+
+	return body == NULL
+	    ? CTL_USAGE
+	    : change_suppression(ctl, "/v1/suppressions/remove", body, "no longer suppressed");
 }

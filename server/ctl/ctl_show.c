@@ -48,6 +48,9 @@ static const struct thing things[] = {
 	{ "secrets", "/v1/secrets", "",
 	    { { "ID", "id" }, { "PURPOSE", "purpose" }, { "CREATED", "created_at" },
 		{ "NEWEST", "newest" } } },
+	{ "suppressions", "/v1/suppressions", "",
+	    { { "NUMBER", "number" }, { "REASON", "reason" }, { "UNTIL", "until_at" },
+		{ "ADDED", "added_at" }, { "BY", "added_by" } } },
 	{ "waits", "/v1/waits", "",
 	    { { "WAIT", "wait" }, { "FOR_MS", "for_ms" }, { "PATH", "path" } } },
 	{ "tenants", "/v1/tenants", "",
@@ -61,7 +64,7 @@ static const struct thing things[] = {
 const char *
 ctl_show_things(void)
 {
-	return "callbacks|agents|queues|secrets|nodes|waits|tenants|company";
+	return "callbacks|agents|queues|secrets|suppressions|nodes|waits|tenants|company";
 }
 
 static char *

@@ -12,6 +12,7 @@
 \ir callback_retry.sql
 \ir status.sql
 \ir agent_release.sql
+\ir suppression.sql
 \ir decide_offer.sql
 \ir decide_answer.sql
 \ir decide_call.sql

@@ -4,7 +4,8 @@
 --   ended  back to Ready to Call at the same agent. args.outcome says how an unanswered attempt ended
 --          (default no_answer; pbx_lost and agent_offline are only the router's to say). A dial that
 --          failed for our own reasons is not counted: the contact's telephone never rang.
--- Reads callback, attempt, queue, transition. Needs tenant_lock().
+-- A number that may not be called (any more) is not dialled: suppressed.
+-- Reads callback, attempt, queue, transition, contact, suppression. Needs tenant_lock().
 CREATE FUNCTION decide_call(p_tenant int, p_now timestamptz, p_run command[]) RETURNS change[]
 LANGUAGE plpgsql STABLE
 AS $$
@@ -36,6 +37,7 @@ BEGIN
 			WHEN c.seq <> r.version THEN 'stale_version'
 			WHEN r.kind <> 'call' AND (a.ended_at IS NOT NULL OR a.attempt_id IS DISTINCT FROM c.attempt_id) THEN 'attempt_over'
 			WHEN cardinality(r.targets) = 0 THEN 'wrong_state'
+			WHEN r.kind = 'call' AND callback_suppressed(p_tenant, c.callback_id, p_now) IS NOT NULL THEN 'suppressed'
 			WHEN r.kind = 'ended' AND NOT CASE WHEN a.answered_at IS NOT NULL THEN v_outcome = 'answered'
 				ELSE v_outcome IN ('busy', 'no_answer', 'declined', 'machine', 'invalid', 'unreachable', 'trunk_failed',
 					'cancelled', 'failed')

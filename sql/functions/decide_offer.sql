@@ -1,7 +1,7 @@
 -- decide_offer: the router (or a supervisor who gives a callback to somebody) proposes; here it is decided.
 -- A command names a callback, its version, and "to": the offer ids and agents. Agents who are not available
--- any more are left out; when none is left: agent_unavailable.
--- Reads callback, queue, agent, agent_status, offer. Needs tenant_lock().
+-- any more are left out; when none is left: agent_unavailable. A callback whose number may not be called has failed instead.
+-- Reads callback, queue, agent, agent_status, offer, contact, suppression. Needs tenant_lock().
 CREATE FUNCTION decide_offer(p_tenant int, p_now timestamptz, p_run command[]) RETURNS change[]
 LANGUAGE plpgsql STABLE
 AS $$
@@ -12,6 +12,7 @@ DECLARE
 	o offer;
 	v_changes change[] := '{}';
 	v_refusal text;
+	v_suppressed text;
 BEGIN
 	FOR r IN
 		SELECT m.ord, m.id, m.version, m.role, cb, q,
@@ -39,6 +40,12 @@ BEGIN
 			WHEN r.takers IS NULL THEN 'agent_unavailable' END;
 		IF v_refusal IS NOT NULL THEN
 			v_changes := v_changes || change_refuse(r.ord, v_refusal, c);
+			CONTINUE;
+		END IF;
+		v_suppressed := callback_suppressed(p_tenant, c.callback_id, p_now);
+		IF v_suppressed IS NOT NULL THEN
+			v_changes := v_changes || change_of(r.ord, r.id, 'callback.failed', NULL, callback_finish(c, 'failed', 'suppressed', p_now),
+				NULL, NULL, NULL, jsonb_build_object('suppression', jsonb_build_object('reason', v_suppressed)));
 			CONTINUE;
 		END IF;
 		c.state := 'offered';

@@ -47,3 +47,15 @@ CREATE TABLE opening (
 	closes_at	timestamptz NOT NULL CHECK (opens_at < closes_at),
 	PRIMARY KEY (tenant_id, queue_id, closes_at)
 );
+CREATE TABLE suppression (
+	tenant_id	int NOT NULL,
+	prefix		text NOT NULL CHECK (prefix ~ '^\+[0-9]{1,15}$'),
+	reason		text NOT NULL,
+	until		timestamptz,
+	added_at	timestamptz NOT NULL,
+	added_by	int,
+	PRIMARY KEY (tenant_id, prefix)
+);
+
+INSERT INTO transition (command, from_state, to_state) VALUES
+	('offer',	'scheduled',	'failed');

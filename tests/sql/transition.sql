@@ -11,10 +11,11 @@ INSERT INTO fx.kind VALUES
 	('callback_deadline', 'callback', NULL), ('note', 'callback', '{"text": "spoke to his wife"}'),
 	('agent_lost', 'agent', NULL), ('sign_out', 'agent', NULL);
 -- Each is tried plainly, and again as it is when: another offer of it is pending; it was offered or dialled as often
--- as the queue allows; the code says so.
+-- as the queue allows; the code says so; its number may not be called.
 CREATE TABLE fx.variant (variant text, args jsonb);
 INSERT INTO fx.variant VALUES ('plain', NULL), ('others', NULL), ('used_up', NULL),
-	('again', '{"disposition": "again"}'), ('stop', '{"disposition": "wrong_number"}');
+	('again', '{"disposition": "again"}'), ('stop', '{"disposition": "wrong_number"}'), ('suppressed', NULL);
+INSERT INTO suppression (tenant_id, prefix, reason, added_at) VALUES (fx.t(), '+4999', 'opted out', fx.ts());
 CREATE TABLE fx.outcome (kind text, from_state text, variant text, refusal text, to_state text, touched boolean);
 
 CREATE FUNCTION fx.try(k fx.kind, p_state text, x fx.variant) RETURNS fx.outcome LANGUAGE plpgsql
@@ -29,6 +30,9 @@ BEGIN
 	PERFORM fx.agent(v_agent);
 	PERFORM fx.callback(v_name, p_state, CASE x.variant WHEN 'others' THEN ARRAY[v_agent, v_other] ELSE ARRAY[v_agent] END,
 		p_attempts => CASE x.variant WHEN 'used_up' THEN 3 END, p_offers => CASE x.variant WHEN 'used_up' THEN 5 END);
+	IF x.variant = 'suppressed' AND k.kind = 'offer' THEN
+		INSERT INTO contact (tenant_id, callback_id, phone) VALUES (fx.t(), fx.id(v_name), '+49991');
+	END IF;
 	-- what the command names is there in every state, or it would be refused for that
 	IF k.names = 'offer' AND p_state <> 'offered' THEN
 		PERFORM fx.offer(v_name, v_agent);

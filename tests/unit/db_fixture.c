@@ -160,6 +160,8 @@ static const char others[] =
     "$1';"
     "CREATE FUNCTION callbackd.retain(int, bigint, bigint, int) RETURNS int LANGUAGE sql AS "
     "'SELECT $1';"
+    "CREATE FUNCTION callbackd.load_suppressions(int, text, int) RETURNS int LANGUAGE sql AS "
+    "'SELECT $1';"
     "CREATE FUNCTION callbackd.load_secrets(int) RETURNS int LANGUAGE sql AS 'SELECT $1';"
     "CREATE FUNCTION callbackd.load_nodes() RETURNS int LANGUAGE sql AS 'SELECT 1';"
     "CREATE FUNCTION callbackd.company_show(text) RETURNS text LANGUAGE sql AS 'SELECT $1';"
