@@ -109,9 +109,10 @@ AS $$
 $$;
 
 -- company_plan: the dry run, as text: {"changes": [...], "errors": [...]}; with errors there are no changes. The company
--- is the one of the document's company.name, and need not exist yet.
+-- is the one of the document's company.name, and need not exist yet. jit is off: to compile it took 1.3 s, to run it 20 ms.
 CREATE FUNCTION company_plan(p_document json) RETURNS text
 LANGUAGE plpgsql STABLE
+SET jit = off
 AS $$
 DECLARE
 	v_document jsonb := p_document;
@@ -126,6 +127,7 @@ $$;
 -- company_show: the document that would change nothing, as text, without passwords; NULL when there is no such company.
 CREATE FUNCTION company_show(p_tenant_name text) RETURNS text
 LANGUAGE sql STABLE
+SET jit = off
 AS $$
 	SELECT ((SELECT jsonb_build_object('company', c.item) FROM company_present(t.tenant_id) c WHERE c.object = 'company')
 		|| (SELECT jsonb_object_agg(k.array_name, (
