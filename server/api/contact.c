@@ -10,6 +10,7 @@
 #include "api/api.h"
 #include "api/public.h"
 #include "api/road.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "node/node.h"
@@ -88,6 +89,24 @@ mask(const char *phone)
 	return masked;
 }
 
+/* The time at which he is to be called, while that is not the one that he was promised. */
+static void
+add_due(json_t *doc, const json_t *all)
+{
+	const json_t *image = json_object_get(all, "callback");
+	const char *local = json_text(all, "due_local"), *state = json_text(doc, "state");
+	int64_t due_at = json_int(image, "due_at", 0);
+	char at[CLOCK_TEXT_SIZE];
+
+	if (local == NULL || state == NULL || strcmp(state, "scheduled") != 0 ||
+	    due_at == json_int(image, "promise_at", 0))
+		return;
+	clock_format(due_at, at);
+	json_object_set_new(doc, "due",
+	    json_pack("{s:s, s:s*, s:s}", "local", local, "time_zone",
+		json_text(image, "promise_zone"), "at", at));
+}
+
 static json_t *
 describe(const struct api_call *call, const json_t *all)
 {
@@ -96,6 +115,7 @@ describe(const struct api_call *call, const json_t *all)
 	    json_text(json_object_get(json_object_get(all, "detail"), "contact"), "phone");
 	json_t *doc = public_callback(image, node_now_ms(api_node(call->api)));
 
+	add_due(doc, all);
 	json_object_set_new(doc, "attempts", json_integer(json_int(image, "attempts", 0)));
 	json_object_set_new(
 	    doc, "cancellable", json_boolean(words_for(json_text(doc, "state"))->cancellable));
@@ -125,11 +145,15 @@ show_page(struct api_call *call, const json_t *image, json_t *doc)
 {
 	const json_t *promise = json_object_get(doc, "promise");
 	const char *local = json_text(promise, "local"), *zone = json_text(promise, "time_zone");
+	const char *due = json_text(json_object_get(doc, "due"), "local");
 	const char *note = public_when_note(http_query(call->req, "note"));
-	char when[PUBLIC_WHEN_SIZE];
+	char when[PUBLIC_WHEN_SIZE], asked[PUBLIC_WHEN_SIZE];
 	char *link = public_link(call, call->args[0]);
 
-	public_when(local != NULL ? local : "", when);
+	public_when(local != NULL ? local : "", asked);
+	public_when(due != NULL ? due : local != NULL ? local : "", when);
+	if (due != NULL)
+		json_object_set_new(doc, "asked", json_string(asked));
 	json_object_set_new(doc, "now", json_string(words_for(json_text(doc, "state"))->now));
 	json_object_set_new(doc, "when", json_string(when));
 	json_object_set_new(doc, "time_zone", json_string(zone != NULL ? zone : ""));

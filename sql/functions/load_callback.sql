@@ -41,12 +41,14 @@ BEGIN
 END
 $$;
 
--- load_callback: everything about one: {"callback", "detail", "offers", "attempts", "linked": [ids]} as text, or NULL.
+-- load_callback: everything about one: {"callback", "due_local", "detail", "offers", "attempts", "linked": [ids]} as text, or
+-- NULL. due_local: due_at by the contact's clock, as promise_local is the promise.
 CREATE FUNCTION load_callback(p_tenant int, p_id uuid) RETURNS text
 LANGUAGE sql STABLE
 SET enable_seqscan = off
 AS $$
 	SELECT jsonb_build_object('callback', image_callback(c, c.seq)::jsonb,
+		'due_local', to_char(c.due_at AT TIME ZONE c.promise_zone, 'YYYY-MM-DD"T"HH24:MI:SS'),
 		'detail', (SELECT d.detail::jsonb FROM load_details(p_tenant, json_build_array(p_id)) d),
 		'offers', (SELECT coalesce(jsonb_agg(image_offer(o, o.seq)::jsonb ORDER BY o.created_at, o.seq), '[]')
 			  FROM offer o WHERE o.tenant_id = p_tenant AND o.callback_id = p_id),

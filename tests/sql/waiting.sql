@@ -150,7 +150,7 @@ SELECT is(detail::jsonb, jsonb_build_object('contact', '{"phone": "+49", "name":
   FROM load_details(pg_temp.tenant(), json_build_array(pg_temp.id(2), pg_temp.id(999))) WHERE callback_id = pg_temp.id(2);
 SELECT is(detail::jsonb, '{"contact": {}, "case_information": {}, "erased": true, "interactions": {"in_progress": {"callback": 0}, "recent": {"callback": 0}},
 	"notes_by_agents": []}', 'of one that was erased') FROM load_details(pg_temp.tenant(), json_build_array(pg_temp.id(4)));
-SELECT unnest(ARRAY[is(x - 'callback' - 'detail' - 'offers', '{"attempts": [], "linked": []}', 'one callback'),
+SELECT unnest(ARRAY[is(x - 'callback' - 'detail' - 'offers', '{"attempts": [], "linked": [], "due_local": "2026-05-28T20:26:39"}', 'one callback'),
 	is(jsonb_array_length(x -> 'offers'), 2, 'with its offers')])
   FROM (SELECT load_callback(pg_temp.tenant(), pg_temp.id(701))::jsonb AS x) y;
 SELECT is(jsonb_array_length(load_callback(pg_temp.tenant(), pg_temp.id(1))::jsonb -> 'linked'), 20, 'with those linked to it');

@@ -583,6 +583,47 @@ test_origin(void **state)
 #define ROW(state, due, more) IMAGE(state, due) ",\"detail\":{\"contact\":{\"name\":\"Ann Lee\",\"phone\":\"+4930901820\"}," \
     "\"case_information\":{\"order\":\"secret\"}}" more "}"
 
+/* Tried again on another day than it was promised. */
+#define RETRIED(state, due, local) "{\"callback\":{\"id\":\"" CALLBACK "\",\"seq\":9,\"state\":\"" state "\",\"created_at\":1795420800000," \
+    "\"due_at\":" due ",\"promise_at\":1795420860000,\"promise_local\":\"2026-11-23T09:01:00\",\"promise_zone\":\"Europe/Berlin\"," \
+    "\"attempts\":1,\"offers\":1}" local "}"
+#define LOCAL ",\"due_local\":\"2026-11-24T10:00:00\""
+
+static void
+test_due(void **state)
+{
+	static char link[64];
+
+	(void)state;
+	POST_FORM("phone=030901820");
+	lane_says(NULL, NULL, SUBMITTED);
+	snprintf(link, sizeof(link), "%s", token());
+
+	w.row = RETRIED("scheduled", "1795510800000", LOCAL);
+	request("GET", "/c/{token}", link, "", "Accept", "application/json", NULL);
+	assert_answer(200, "application/json", "", "\"promise\":{\"local\":\"2026-11-23T09:01:00\",\"time_zone\":\"Europe/Berlin\","
+	    "\"at\":\"2026-11-23T08:01:00.000Z\"},\"due\":{\"local\":\"2026-11-24T10:00:00\",\"time_zone\":\"Europe/Berlin\","
+	    "\"at\":\"2026-11-24T09:00:00.000Z\"},\"attempts\":1");
+	request("GET", "/c/{token}", link, "", NULL);
+	assert_answer(200, "text/html", "", "When: Tuesday, 24 November 2026, 10:00 (Europe/Berlin)");
+	assert_answer(200, "text/html", "", "You asked for: Monday, 23 November 2026, 09:01<");
+
+	/* As promised; its time has come; it is over; a schema that does not say it. */
+	static const char *const rows[] = {
+		RETRIED("scheduled", "1795420860000", LOCAL), RETRIED("scheduled", "1795420800000", LOCAL),
+		RETRIED("failed", "1795510800000", LOCAL), RETRIED("scheduled", "1795510800000", ""),
+	};
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		w.row = rows[i];
+		request("GET", "/c/{token}", link, "", "Accept", "application/json", NULL);
+		assert_answer(200, "application/json", "", "\"attempts\":1");
+		assert_null(strstr(r.text, "\"due\""));
+		request("GET", "/c/{token}", link, "", NULL);
+		assert_answer(200, "text/html", "", "Monday, 23 November 2026, 09:01 (Europe/Berlin)");
+		assert_null(strstr(r.text, "You asked for"));
+	}
+}
+
 static void
 test_contact(void **state)
 {
@@ -703,7 +744,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(test_json), TEST(test_browser), TEST(test_wrong_fields), TEST(test_bad_requests), TEST(test_robot),
-		TEST(test_limit), TEST(test_down), TEST(test_origin), TEST(test_contact), TEST(test_cancel), TEST(test_notes),
+		TEST(test_limit), TEST(test_down), TEST(test_origin), TEST(test_contact), TEST(test_due), TEST(test_cancel), TEST(test_notes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
