@@ -40,7 +40,9 @@ const struct refusal refusals[] = {
 	{ "disposition_required", 422, "This queue wants a disposition code." },
 	{ "unknown_disposition", 422, "There is no such disposition code." },
 	{ "bad_outcome", 422, "A call cannot have ended like that." },
-	{ "bad_time", 422, "The time is past, or more than a year ahead." },
+	{ "bad_time", 422,
+	    "That is not a time at which it can be tried again; errors says why, and possible_at "
+	    "when." },
 	{ "invalid", 422, "Some of what was sent is wrong; errors names each." },
 	{ "key_reused", 422, "This Idempotency-Key was used before, with another request." },
 	{ "locked", 423, "Too many failed sign-ins: the account is locked for a while." },

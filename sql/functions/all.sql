@@ -9,6 +9,11 @@
 \ir offer_end.sql
 \ir callback_return.sql
 \ir callback_finish.sql
+\ir callable_from.sql
+\ir outcome_counts.sql
+\ir retry_rule.sql
+\ir retry_at.sql
+\ir retry_time.sql
 \ir callback_retry.sql
 \ir status.sql
 \ir agent_release.sql
@@ -24,6 +29,7 @@
 \ir wall_time.sql
 \ir hours.sql
 \ir company_member.sql
+\ir company_retries.sql
 \ir company_check.sql
 \ir company.sql
 \ir company_write.sql

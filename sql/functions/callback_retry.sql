@@ -1,19 +1,28 @@
--- callback_retry: the callback as it is when it shall be tried again at p_at: scheduled, with the whole of the
--- queue's promise window from then on (what is left of the first one may be less than the delay); or failed,
--- when its attempts are used up.
-CREATE FUNCTION callback_retry(c callback, p_at timestamptz, p_reason text, q queue, p_now timestamptz) RETURNS callback
-LANGUAGE plpgsql IMMUTABLE
+-- callback_retry: the callback as it is when it shall be tried again: at p_asked, if an agent asked for a time, or else as the
+-- queue's retry matrix says (retry_rule()), at the first moment that retry_at() knows from then on. Scheduled, with the
+-- whole of the queue's promise window from then on (what is left of the first one may be less than the delay); or
+-- failed, with the reason of retry_rule(), or not_callable when there is no such moment.
+-- Reads attempt, offer, contact. Needs tenant_lock().
+CREATE FUNCTION callback_retry(p_tenant int, c callback, p_asked timestamptz, p_reason text, q queue, p_now timestamptz) RETURNS callback
+LANGUAGE plpgsql STABLE
 AS $$
+DECLARE
+	v_rule record := retry_rule(p_tenant, c, q, p_asked, p_now);
+	v_at timestamptz;
 BEGIN
-	IF c.attempts >= q.max_attempts THEN
-		RETURN callback_finish(c, 'failed', 'max_attempts', p_now);
+	IF v_rule.stop IS NOT NULL THEN
+		RETURN callback_finish(c, 'failed', v_rule.stop, p_now);
+	END IF;
+	v_at := retry_at(p_tenant, c, q, v_rule.earliest);
+	IF v_at IS NULL THEN
+		RETURN callback_finish(c, 'failed', 'not_callable', p_now);
 	END IF;
 	c.state := 'scheduled';
 	c.reason := p_reason;
 	c.agent_id := NULL;
 	c.deadline_at := NULL;
-	c.due_at := p_at;
-	c.expires_at := CASE WHEN q.promise_window_s > 0 THEN p_at + seconds(q.promise_window_s) END;
+	c.due_at := v_at;
+	c.expires_at := CASE WHEN q.promise_window_s > 0 THEN v_at + seconds(q.promise_window_s) END;
 	RETURN c;
 END
 $$;

@@ -33,6 +33,8 @@ BEGIN
 		END IF;
 	WHEN 'hours' THEN
 		RETURN QUERY SELECT * FROM hours_errors(p_value);
+	WHEN 'retries' THEN
+		RETURN QUERY SELECT r.* FROM company_retries(p_value) r;
 	WHEN 'texts' THEN
 		IF v_type <> 'array' THEN
 			RETURN QUERY SELECT '', 'must be an array of texts';

@@ -1,6 +1,7 @@
 -- company_member: what a company document (company.json) may say: every member of every object in it.
 --   object    'company', or the kind of an element: skill, queue, disposition, agent, form
---   type      text, int, bool, skills ({"skill": level}), texts (array of text), zone (IANA name)
+--   type      text, int, bool, skills ({"skill": level}), texts (array of text), zone (IANA name), retries (a retry matrix, see
+--             company_retries())
 --   fallback  its value when the document does not give it; NULL: it must be given. A label falls back on the name.
 --             A company's own settings are left as they are instead, and so is an agent's password.
 --   low, high of an int, or the length of a text; pattern: of a text or of each of texts, and what it asks for in words
@@ -43,6 +44,8 @@ AS $$
 	('queue', 'promise_window_s', 'int', '86400', 0, 2592000, NULL, NULL),
 	('queue', 'disposition_required', 'bool', 'false', NULL, NULL, NULL, NULL),
 	('queue', 'hours', 'hours', 'null', NULL, NULL, NULL, NULL),
+	('queue', 'retries', 'retries', '{}', NULL, NULL, NULL, NULL),
+	('queue', 'attempts_per_day', 'int', '0', 0, 100, NULL, NULL),
 
 	('disposition', 'name', 'text', NULL, 1, 63, '^[A-Za-z0-9][A-Za-z0-9._@-]*$', 'must be of letters, digits, . _ @ and -'),
 	('disposition', 'label', 'text', '""', 1, 200, '^[^[:cntrl:]]*$', 'must be one line of text'),

@@ -2,8 +2,8 @@
 -- that what is said late of an old one is refused (attempt_over).
 --   call   a new attempt; its id is the command's. It counts into callback.attempts from now on.
 --   ended  back to Ready to Call at the same agent. args.outcome says how an unanswered attempt ended
---          (default no_answer; pbx_lost and agent_offline are only the router's to say). A dial that
---          failed for our own reasons is not counted: the contact's telephone never rang.
+--          (default no_answer; pbx_lost and agent_offline are only the router's to say). Some are not
+--          the contact's attempts, and not counted: see outcome_counts().
 -- A number that may not be called (any more) is not dialled: suppressed.
 -- Reads callback, attempt, queue, transition, contact, suppression. Needs tenant_lock().
 CREATE FUNCTION decide_call(p_tenant int, p_now timestamptz, p_run command[]) RETURNS change[]
@@ -70,7 +70,7 @@ BEGIN
 		WHEN 'ended' THEN
 			c.attempt_id := NULL;
 			c.deadline_at := p_now + seconds((r.qu).ready_to_call_s);
-			IF v_outcome IN ('trunk_failed', 'pbx_lost') THEN
+			IF NOT outcome_counts(v_outcome) THEN
 				c.attempts := c.attempts - 1;
 			END IF;
 			a.state := v_outcome;

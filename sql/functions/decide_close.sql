@@ -1,12 +1,16 @@
 -- decide_close: how a callback leaves its agent's hands or the queue: done, give_back, retry, cancel, expire,
 -- callback_deadline; and note, which moves nothing.
---   done   by the class of args.disposition (a code's name): none or reached completes, retry schedules it again
---          after the queue's delay, stop fails it. The agent does after-call work. args.note as in note.
---   retry  at args.at (ms) or in args.in_s seconds, which becomes the new promise
+--   done   by the class of args.disposition (a code's name): none or reached completes, retry schedules it again as
+--          the queue's retry matrix says of the last dial, stop fails it. The promise stays what the contact was given.
+--          The agent does after-call work. args.note as in note.
+--   retry  at args.at (ms) or in args.in_s seconds, which becomes the new promise; refused (bad_time) with what is
+--          in the way and what would do, see retry_refusal()
+--   callback_deadline  of a call: the call ends. Of one that was accepted and left lying: it goes to others; if its agent
+--          has dialled, after the delay of the retry matrix, as if he had closed it with a code of class retry
 -- An agent who is rid of a callback is idle from now on; for his place in the order nothing before counts.
 -- Notes are written here, all of the run at once: their text may not go through a change, because what is in a
 -- change gets into the log. VOLATILE for that alone.
--- Reads callback, attempt, offer, queue, disposition, agent_status, transition; writes note. Needs tenant_lock().
+-- Reads callback, attempt, offer, queue, contact, disposition, agent_status, transition; writes note. Needs tenant_lock().
 CREATE FUNCTION decide_close(p_tenant int, p_now timestamptz, p_run command[]) RETURNS change[]
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -29,7 +33,6 @@ DECLARE
 BEGIN
 	FOR r IN
 		SELECT m.ord, m.id, m.kind, m.by_agent, m.role, m.version, m.args, cb, att, qu, st, di,
-			CASE WHEN m.kind = 'retry' THEN retry_time(m.args, p_now) END AS retry_at,
 			ARRAY(SELECT w.to_state FROM transition w WHERE w.command = m.kind AND w.from_state = cb.state) AS targets,
 			CASE WHEN m.kind = 'cancel' THEN ARRAY(SELECT p FROM offer p WHERE p.tenant_id = p_tenant
 				AND p.callback_id = cb.callback_id AND p.ended_at IS NULL ORDER BY p.seq) ELSE '{}' END AS offers
@@ -52,7 +55,7 @@ BEGIN
 			WHEN r.kind = 'expire' AND c.linked_to IS NOT NULL THEN 'linked'	-- its leader's promise counts
 			WHEN r.kind = 'expire' AND coalesce(c.expires_at > p_now, true) THEN 'not_due'
 			WHEN r.kind = 'callback_deadline' AND c.deadline_at > p_now THEN 'not_due'
-			WHEN r.kind = 'retry' AND r.retry_at IS NULL THEN 'bad_time'
+			WHEN r.kind = 'retry' AND retry_refusal(p_tenant, c, q, r.args, p_now) IS NOT NULL THEN 'bad_time'
 			WHEN r.kind = 'done' AND d.name IS NULL AND r.args ->> 'disposition' IS NOT NULL THEN 'unknown_disposition'
 			WHEN r.kind = 'done' AND d.name IS NULL AND q.disposition_required THEN 'disposition_required'
 			WHEN char_length(v_note) > 4000 OR r.kind = 'note' AND v_note IS NULL THEN 'invalid' END;
@@ -65,6 +68,8 @@ BEGIN
 			IF v_refusal = 'invalid' THEN
 				v_change.answer := jsonb_build_object('errors', jsonb_build_array(jsonb_build_object(
 					'field', CASE r.kind WHEN 'note' THEN 'text' ELSE 'note' END, 'message', 'must have 1 to 4000 characters')));
+			ELSIF v_refusal = 'bad_time' THEN
+				v_change.answer := v_change.answer || retry_refusal(p_tenant, c, q, r.args, p_now);
 			END IF;
 			v_changes := v_changes || v_change;
 			CONTINUE;
@@ -77,14 +82,14 @@ BEGIN
 		WHEN 'done' THEN
 			c.disposition := d.name;
 			c := CASE d.class
-				WHEN 'retry' THEN callback_retry(c, p_now + seconds(q.retry_delay_s), d.name, q, p_now)
+				WHEN 'retry' THEN callback_retry(p_tenant, c, NULL, d.name, q, p_now)
 				WHEN 'stop' THEN callback_finish(c, 'failed', d.name, p_now)
 				ELSE callback_finish(c, 'completed', d.name, p_now) END;
 		WHEN 'retry' THEN
-			c := callback_retry(c, r.retry_at, r.args ->> 'reason', q, p_now);
+			c := callback_retry(p_tenant, c, retry_time(r.args, p_now), r.args ->> 'reason', q, p_now);
 			IF c.state = 'scheduled' THEN
-				c.promise_at := r.retry_at;
-				c.promise_local := r.retry_at AT TIME ZONE c.promise_zone;
+				c.promise_at := c.due_at;
+				c.promise_local := c.due_at AT TIME ZONE c.promise_zone;
 			END IF;
 		WHEN 'give_back' THEN
 			c := callback_return(c, r.args ->> 'reason', p_now);
@@ -102,6 +107,9 @@ BEGIN
 				a.state := CASE WHEN a.answered_at IS NULL THEN 'failed' ELSE 'answered' END;
 				a.ended_at := p_now;
 				v_kind := 'call.ended';
+			ELSIF retry_dialled(p_tenant, c) THEN
+				-- others are asked first, as when he gives it back
+				c := callback_retry(p_tenant, callback_return(c, 'deadline', p_now), NULL, 'deadline', q, p_now);
 			ELSIF c.attempts >= q.max_attempts THEN
 				c := callback_finish(c, 'failed', 'max_attempts', p_now);
 			ELSE
@@ -141,15 +149,4 @@ BEGIN
 	END IF;
 	RETURN v_changes;
 END
-$$;
-
--- retry_time: the time that a retry asks for, NULL when it names none or one that is past or over a year away.
-CREATE FUNCTION retry_time(p_args jsonb, p_now timestamptz) RETURNS timestamptz
-LANGUAGE sql IMMUTABLE
-AS $$
-	-- numeric: a number too large for bigint is a bad time, not an error
-	SELECT CASE WHEN t.ms BETWEEN ms(p_now) AND ms(p_now + interval '366 days') THEN from_ms(t.ms::bigint) END
-	  FROM (SELECT CASE
-			WHEN jsonb_typeof(p_args -> 'at') = 'number' THEN (p_args ->> 'at')::numeric
-			WHEN jsonb_typeof(p_args -> 'in_s') = 'number' THEN ms(p_now) + 1000 * (p_args ->> 'in_s')::numeric END AS ms) t
 $$;

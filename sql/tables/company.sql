@@ -21,9 +21,12 @@ CREATE TABLE skill (
 --   missed_rest_s        after which he is ready again by himself; 0: only when he says so
 --   reject_cooldown_s    when an agent who rejected or missed it may be offered the same callback again although others were not tried
 --   max_offers           unaccepted offers until the callback failed
+--   max_attempts         attempts until the callback failed; retry_delay_s: from a dial to the next, where retries says nothing
 --   promise_window_s     expired when nobody took it so long after the promise; 0: never
 --   hours                when it is open, see hours.sql; NULL: always
 --   open_until           up to when opening says so; NULL with hours
+--   retries              the retry matrix: {"busy": {"delay_s": 1800, "attempts": 2}, "declined": "stop"}, see retry_rule()
+--   attempts_per_day     of one number on one day of its contact's; a retry beyond it waits for the next; 0: no limit
 CREATE TABLE queue (
 	tenant_id	int NOT NULL REFERENCES tenant,
 	queue_id	int NOT NULL,
@@ -50,6 +53,8 @@ CREATE TABLE queue (
 	disposition_required boolean NOT NULL DEFAULT false,
 	hours		jsonb,
 	open_until	timestamptz,
+	retries		jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(retries) = 'object'),
+	attempts_per_day int NOT NULL DEFAULT 0 CHECK (attempts_per_day BETWEEN 0 AND 100),
 	PRIMARY KEY (tenant_id, queue_id),
 	UNIQUE (tenant_id, name)
 );

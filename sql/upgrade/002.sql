@@ -59,3 +59,6 @@ CREATE TABLE suppression (
 
 INSERT INTO transition (command, from_state, to_state) VALUES
 	('offer',	'scheduled',	'failed');
+
+ALTER TABLE queue ADD COLUMN retries jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(retries) = 'object');
+ALTER TABLE queue ADD COLUMN attempts_per_day int NOT NULL DEFAULT 0 CHECK (attempts_per_day BETWEEN 0 AND 100);

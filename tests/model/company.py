@@ -6,7 +6,9 @@ has that number as its version.
 """
 
 import dataclasses
+import datetime
 import uuid
+import zoneinfo
 
 TERMINAL = ("completed", "failed", "cancelled", "expired")
 IN_CALL = ("establishing", "connected", "on_hold")
@@ -16,7 +18,7 @@ GRACE_MS = 30_000
 LOCKOUT_FAILURES, LOCKOUT_MS = 3, 300_000
 HORIZON_MS = 3600_000
 BOSSES = ("router", "operator", "supervisor", "administrator")
-NOT_COUNTED = ("trunk_failed", "pbx_lost")  # the contact's telephone never rang
+NOT_COUNTED = ("trunk_failed", "pbx_lost", "agent_offline", "cancelled")  # not the contact's attempts
 OUTCOMES = ("busy", "no_answer", "declined", "machine", "invalid", "unreachable", "trunk_failed", "cancelled", "failed")
 
 
@@ -35,6 +37,8 @@ class Queue:
     retry_delay: int
     promise_window: int
     disposition_required: bool
+    retries: dict       # outcome: "stop" or (delay, attempts)
+    attempts_per_day: int
 
 
 @dataclasses.dataclass
@@ -53,6 +57,7 @@ class Callback:
     due: int
     promise: int
     expires: int | None
+    zone: str
     seq: int = 0
     state: str = "scheduled"
     reason: str | None = None
@@ -85,13 +90,17 @@ class Callback:
         self.forget_holder()
         self.state, self.reason = "scheduled", reason
 
-    def try_again(self, at, reason, now):
-        if self.attempts >= self.queue.max_attempts:
-            self.finish("failed", "max_attempts", now)
-            return
+    def try_again(self, at, reason):
         self.forget_holder()
         self.state, self.reason, self.due = "scheduled", reason, at
         self.expires = at + self.queue.promise_window if self.queue.promise_window else None
+
+    def day(self, at):
+        """By the contact's calendar."""
+        return datetime.datetime.fromtimestamp(at / 1000, zoneinfo.ZoneInfo(self.zone)).date()
+
+    def begin_of(self, day):
+        return int(datetime.datetime.combine(day, datetime.time(), zoneinfo.ZoneInfo(self.zone)).timestamp() * 1000)
 
     def offer_ended(self, agent, others, now):
         self.tried_by(agent, now)
@@ -307,7 +316,7 @@ class Company:
             self.keys[key] = (element["fingerprint"], element["id"])
         window = form.queue.promise_window
         self.callbacks[element["id"]] = Callback(
-            element["id"], form.queue, element["phone"], self.now, at, at, at + window if window else None)
+            element["id"], form.queue, element["phone"], self.now, at, at, at + window if window else None, element["time_zone"])
         taken.append(element)
         return element
 
@@ -470,7 +479,7 @@ class Company:
         c.disposition = code
         kind = DISPOSITIONS.get(code, "reached")
         if kind == "retry":
-            c.try_again(self.now + c.queue.retry_delay, code, self.now)
+            self.again(c, code)
         else:
             c.finish("completed" if kind == "reached" else "failed", code, self.now)
         event = "callback." + ("retry" if c.state == "scheduled" else c.state)
@@ -482,6 +491,50 @@ class Company:
         else:
             self.emit(event, c, s, command=command)
 
+    def dials(self, c):
+        return sorted((a for a in self.attempts.values() if a.callback == c.id), key=lambda a: a.number)
+
+    def given_up(self, c, last=None):
+        """Why it is not tried again; last: the attempt by whose outcome the queue decides."""
+        cell = c.queue.retries.get(last.state) if last else None
+        if any(a.state == "invalid" for a in self.dials(c)):
+            return "invalid_number"
+        if cell == "stop":
+            return "stop_" + last.state
+        if c.attempts >= c.queue.max_attempts:
+            return "max_attempts"
+        if cell and cell[1] and sum(a.state == last.state for a in self.dials(c)) >= cell[1]:
+            return "max_attempts_" + last.state
+        return None
+
+    def free_day(self, c, at):
+        """That time, or midnight before the first day on which the number has not had its calls yet."""
+        limit = c.queue.attempts_per_day
+        days = [c.day(a.started) for a in self.attempts.values()
+                if self.callbacks[a.callback].phone == c.phone and a.state not in NOT_COUNTED]
+        while limit and days.count(c.day(at)) >= limit:
+            at = c.begin_of(c.day(at) + datetime.timedelta(days=1))
+        return at
+
+    def again(self, c, reason):
+        """As the queue says of the last dial; later, if nobody has dialled since it was accepted."""
+        last = (self.dials(c) or [None])[-1]
+        why = self.given_up(c, last)
+        if why:
+            c.finish("failed", why, self.now)
+            return
+        cell = c.queue.retries.get(last.state) if last else None
+        delay = cell[0] if cell and cell[0] is not None else c.queue.retry_delay
+        at = max(self.now, last.started + delay) if last else self.now
+        if not self.dialled(c):
+            at = max(at, self.now + c.queue.retry_delay)
+        c.try_again(self.free_day(c, at), reason)
+
+    def dialled(self, c):
+        """Since its agent accepted it."""
+        accepted = max((o.seq for o in self.offers.values() if o.callback == c.id and o.state == "accepted"), default=0)
+        return any(a.seq > accepted for a in self.dials(c))
+
     def give_back(self, command):
         c, s = self.held(command, "ready_to_call")
         c.back_from(c.agent, command.get("args", {}).get("reason"), self.now)
@@ -492,9 +545,12 @@ class Company:
         c, s = self.held(command, "ready_to_call")
         in_s = command.get("args", {}).get("in_s")
         refuse_if(in_s is None or not 0 <= in_s <= 366 * 86400, "bad_time")
-        at = self.now + in_s * 1000
-        c.try_again(at, command["args"].get("reason"), self.now)
-        if c.state == "scheduled":
+        at, why = self.now + in_s * 1000, self.given_up(c)
+        refuse_if(not why and self.free_day(c, at) != at, "bad_time")
+        if why:
+            c.finish("failed", why, self.now)
+        else:
+            c.try_again(at, command["args"].get("reason"))
             c.promise = at
         s.idle_since = self.now
         self.emit("callback." + ("retry" if c.state == "scheduled" else c.state), c, s, command=command)
@@ -525,12 +581,17 @@ class Company:
             self.ended_call(c, a, "failed" if a.answered is None else "answered")
             self.emit("call.ended", c, a, command=command)
             return
-        if c.attempts >= c.queue.max_attempts:
-            c.finish("failed", "max_attempts", self.now)
-        else:
+        event = "callback.given_back"
+        dialled = self.dialled(c)
+        if dialled or c.attempts < c.queue.max_attempts:
             c.back_from(c.agent, "deadline", self.now)
+        else:
+            c.finish("failed", "max_attempts", self.now)
+        if dialled:
+            self.again(c, "deadline")
+            event = "callback.retry"
         s.idle_since = self.now
-        self.emit("callback.failed" if c.state == "failed" else "callback.given_back", c, s, command=command)
+        self.emit("callback.failed" if c.state == "failed" else event, c, s, command=command)
 
     def note(self, command):
         c, _ = self.held(command, "scheduled", "offered", *HELD, *TERMINAL)

@@ -16,7 +16,7 @@ SPLIT = ("CB002", "23505")  # a batch that fails with these is halved, as a node
 
 ROWS = """
 SELECT (SELECT json_agg(json_build_object('id', c.callback_id, 'queue', c.queue_id, 'created', ms(c.created_at), 'due', ms(c.due_at),
-		'promise', ms(c.promise_at), 'expires', ms(c.expires_at), 'seq', c.seq, 'state', c.state, 'reason', c.reason,
+		'promise', ms(c.promise_at), 'zone', c.promise_zone, 'expires', ms(c.expires_at), 'seq', c.seq, 'state', c.state, 'reason', c.reason,
 		'agent', c.agent_id, 'attempt', c.attempt_id, 'attempts', c.attempts, 'offers', c.offers, 'tried', c.tried,
 		'deadline', ms(c.deadline_at), 'linked_to', c.linked_to, 'disposition', c.disposition, 'ended', ms(c.ended_at),
 		'phone', (SELECT k.phone FROM contact k WHERE k.tenant_id = c.tenant_id AND k.callback_id = c.callback_id)))

@@ -27,9 +27,11 @@ PHONES = [f"+4930123456{n}" for n in range(4)]
 AGENTS = ["ann", "bob", "cid", "dan", "sue"]  # their ids are 1 to 5; sue supervises
 
 SALES = dict(offer_timeout=20, ready_to_call=60, dial_timeout=30, call_timeout=120, after_call_work=30, missed_limit=2,
-             missed_rest=90, max_offers=5, max_attempts=2, retry_delay=45, promise_window=400, disposition_required=True)
+             missed_rest=90, max_offers=5, max_attempts=3, retry_delay=45, promise_window=400, disposition_required=True,
+             attempts_per_day=0, retries={"busy": {"delay_s": 70, "attempts": 1}, "declined": "stop", "no_answer": {"delay_s": 20}})
 SUPPORT = dict(offer_timeout=15, ready_to_call=50, dial_timeout=25, call_timeout=100, after_call_work=0, missed_limit=1,
-               missed_rest=0, max_offers=9, max_attempts=3, retry_delay=0, promise_window=0, disposition_required=False)
+               missed_rest=0, max_offers=9, max_attempts=3, retry_delay=0, promise_window=0, disposition_required=False,
+               attempts_per_day=4, retries={"no_answer": {"attempts": 2}, "answered": {"delay_s": 90}})
 SECONDS = ("offer_timeout", "ready_to_call", "dial_timeout", "call_timeout", "after_call_work", "missed_rest", "retry_delay",
            "promise_window")
 
@@ -51,7 +53,9 @@ def document(name):
 
 def model_of(database):
     """The model begins where the company was set up."""
-    queue = lambda n, settings: Queue(n, **{k: v * 1000 if k in SECONDS else v for k, v in settings.items()})
+    cell = lambda c: c if c == "stop" else (c["delay_s"] * 1000 if "delay_s" in c else None, c.get("attempts"))
+    queue = lambda n, settings: Queue(n, **{k: v * 1000 if k in SECONDS else v for k, v in settings.items() if k != "retries"},
+                                      retries={outcome: cell(c) for outcome, c in settings["retries"].items()})
     sales, support = queue(1, SALES), queue(2, SUPPORT)
     have = database.look()
     statuses = [Status(**{k: v for k, v in row.items() if k != "id"}) for row in have["statuses"].values()]
@@ -188,7 +192,8 @@ class Machine(RuleBasedStateMachine):
         a = self.model.attempts.get(c.attempt) if c else None
         a = a or self.pick(data, self.model.attempts.values())
         kind = data.draw(st.sampled_from(["connected", "connected", "hold", "retrieve", "ended", "ended"]))
-        outcome = data.draw(st.sampled_from([None, None, "busy", "answered", "trunk_failed", "pbx_lost", "nonsense"]))
+        outcome = data.draw(st.sampled_from([None, None, "busy", "answered", "trunk_failed", "pbx_lost", "declined", "invalid",
+                                             "cancelled", "agent_offline", "nonsense"]))
         return a and {"kind": kind, "attempt": a.id, "args": {"outcome": outcome} if kind == "ended" and outcome else {},
                       **self.who(data, a.agent)}
 
@@ -300,9 +305,12 @@ class Machine(RuleBasedStateMachine):
         if c.state == "ready_to_call":
             kind = data.draw(st.sampled_from(["call", "call", "done"]))
             return {"kind": kind, "callback": c.id, "version": c.seq, **mine,
-                    "args": {"disposition": data.draw(st.sampled_from(["sold", "again"]))} if kind == "done" else {}}
+                    "args": {"disposition": data.draw(st.sampled_from(["sold", "again", "again"]))} if kind == "done" else {}}
         kind = {"establishing": "connected", "connected": "hold", "on_hold": "retrieve"}[c.state]
-        return {"kind": data.draw(st.sampled_from([kind, "ended"])), "attempt": c.attempt, **mine}
+        kind = data.draw(st.sampled_from([kind, "ended"]))
+        unheard = kind == "ended" and c.state == "establishing"
+        outcome = data.draw(st.sampled_from([None, "busy", "declined", "invalid"])) if unheard else None
+        return {"kind": kind, "attempt": c.attempt, "args": {"outcome": outcome} if outcome else {}, **mine}
 
     @rule(data=st.data(), fate=fates)
     def a_day(self, data, fate):
@@ -362,6 +370,7 @@ class Machine(RuleBasedStateMachine):
     def until_the_next_deadline(self, data):
         m = self.model
         ahead = [t for t in [o.deadline for o in m.pending()] + [c.deadline for c in m.callbacks.values()]
+                 + [c.due for c in m.callbacks.values() if c.state == "scheduled"]
                  + [x for s in m.statuses.values() for x in (s.deadline, s.lost)] if t is not None and t > self.now]
         if ahead:
             self.now = min(ahead) - data.draw(st.sampled_from([0, 0, 1]))
@@ -387,6 +396,7 @@ class Machine(RuleBasedStateMachine):
         check_deadlines(have)
         for key, c in have["callbacks"].items():
             if c["state"] in TERMINAL:
+                self.seen[c["reason"]] += 1
                 ended = (c["state"], c["ended"], c["reason"])
                 assert self.over.setdefault(key, ended) == ended, f"{key} was over: {self.over[key]}, is {ended}"
             else:
@@ -441,6 +451,7 @@ def test_and_much_happened():
     """Stories in which nothing comes to anything would prove nothing."""
     wanted = {"callback.completed", "callback.retry", "callback.given_back", "callback.linked", "callback.cancelled", "offer.rescinded",
               "offer.rejected", "offer.timeout", "call.connected", "call.ended", "agent.after_call_work", "agent.lost",
-              "agent.signed_out", "stale_version", "attempt_over", "offer_not_pending", "key_reused", "not_due"}
+              "agent.signed_out", "stale_version", "attempt_over", "offer_not_pending", "key_reused", "not_due", "bad_time"}
     missing = wanted - set(Machine.seen)
     assert not missing, f"never: {sorted(missing)}; seen {Machine.seen}"
+    assert Machine.seen.keys() & {"invalid_number", "stop_declined", "max_attempts_busy"}, f"the retry matrix; seen {Machine.seen}"

@@ -1,6 +1,6 @@
 -- calls: the course of dials, from call to ended.
 \ir fixture/company.sql
-SELECT plan(54);
+SELECT plan(61);
 
 -- one that is answered
 SELECT fx.callback('c', 'ready_to_call');
@@ -45,10 +45,14 @@ SELECT fx.callback('t ' || x, 'establishing', ARRAY[fx.agent(20 + n::int)]) FROM
 SELECT is(jsonb_build_array(fx.does(13, 'ended', a => 't ' || x || '#1', by => 20 + n::int, args => jsonb_build_object('outcome', x))),
 	'["ok"]', 'outcome ' || x) FROM unnest('{busy,no_answer,declined,machine,invalid,unreachable,cancelled,failed}'::text[]) WITH ORDINALITY u(x, n);
 SELECT is(jsonb_build_array((fx.a('t ' || x || '#1')).state, (fx.c('t ' || x)).state, (fx.c('t ' || x)).attempts),
-	jsonb_build_array(x, 'ready_to_call', 1), 'is kept and counted: ' || x) FROM unnest('{busy,declined,machine}'::text[]) x;
+	jsonb_build_array(x, 'ready_to_call', 1), 'is kept and counted: ' || x) FROM unnest('{busy,no_answer,declined,machine,invalid,unreachable,failed}'::text[]) x;
+SELECT is(jsonb_build_array((fx.a('t cancelled#1')).state, (fx.c('t cancelled')).attempts), '["cancelled", 0]', 'what the agent broke off is not');
 SELECT fx.callback('pbx', 'connected', ARRAY[fx.agent(30)]), fx.callback('pbx2', 'establishing', ARRAY[fx.agent(31)]);
 SELECT is(fx.does(13, 'ended', a => 'pbx2#1', args => '{"outcome": "pbx_lost"}'), 'ok', 'the router may say that the exchange is gone');
 SELECT is((fx.c('pbx2')).attempts, 0, 'which is not counted either');
+SELECT fx.callback('phone', 'establishing', ARRAY[fx.agent(32)]);
+SELECT is(fx.does(13, 'ended', a => 'phone#1', args => '{"outcome": "agent_offline"}'), 'ok', 'or that the agent''s telephone is');
+SELECT is(jsonb_build_array((fx.a('phone#1')).state, (fx.c('phone')).attempts), '["agent_offline", 0]', 'nor is that');
 
 -- others who may
 SELECT is(fx.does(14, 'hold', a => 'pbx#1', by => 9, role => 'supervisor'), 'ok', 'a supervisor, for an agent');

@@ -15,7 +15,7 @@ AS $$
 	SELECT jsonb_build_array((fx.s(p_agent)).state, (fx.s(p_agent)).reason, ms((fx.s(p_agent)).idle_since), ms((fx.s(p_agent)).deadline_at),
 		(fx.s(p_agent)).next_state, (fx.s(p_agent)).next_reason)
 $$;
-SELECT plan(90);
+SELECT plan(91);
 
 -- done
 SELECT fx.held('sold', 10);
@@ -81,6 +81,7 @@ SELECT fx.held('r', 22), fx.held('r2', 23, 2), fx.held('r3', 24, p_attempts => 3
 SELECT is(fx.does(80, 'retry', 'r', by => 22, v => fx.v('r'), args => x), 'bad_time', 'not at ' || x::text)
   FROM unnest(ARRAY['{"at": []}', '{}', '{"in_s": -1}', '{"in_s": 31622401}', '{"in_s": 1e300}', '{"in_s": "soon"}', '{"at": null}',
 	jsonb_build_object('at', fx.ms(79))]) x;
+SELECT is(fx.body() -> 'errors', '[{"field": "at", "message": "is missing, past, or more than a year ahead"}]', 'which is said of the field');
 SELECT is(fx.does(80, 'retry', 'r', by => 22, v => fx.v('r'), args => jsonb_build_object('at', fx.ms(7200), 'reason', 'in a meeting')), 'ok', 'at a time');
 SELECT is(jsonb_build_array(fx.did()) || fx.shows('r'), jsonb_build_array('callback.retry:22', 'scheduled', 'in a meeting', NULL, NULL, NULL), 'it waits');
 SELECT is(jsonb_build_array(ms((fx.c('r')).due_at), ms((fx.c('r')).promise_at), (fx.c('r')).promise_local, ms((fx.c('r')).expires_at)),

@@ -7,7 +7,7 @@
 SET client_min_messages = warning;
 BEGIN;
 SET LOCAL search_path = callbackd, public;
-SELECT plan(111);
+SELECT plan(131);
 
 \set t0 1780000000000
 SELECT ok(tenant_create('company-test') > 0, 'a company');
@@ -65,6 +65,23 @@ SELECT is(pg_temp.errors(jsonb_set(:'doc', path, value)), field, format('%s = %s
 	('{queues,1,disposition_required}', '1', 'queues[1].disposition_required'),
 	('{queues,1,ring_max}', '51', 'queues[1].ring_max'),
 	('{queues,1,ring_max}', '99999999999999999999', 'queues[1].ring_max'),
+	('{queues,1,attempts_per_day}', '101', 'queues[1].attempts_per_day'),
+	('{queues,1,attempts_per_day}', '-1', 'queues[1].attempts_per_day'),
+	('{queues,1,retries}', '{}', NULL),
+	('{queues,1,retries}', '{"busy": {"delay_s": 2592000, "attempts": 100}, "no_answer": "stop", "declined": {}, "machine": {"delay_s": 0}, "unreachable": {"attempts": 1}, "failed": "stop", "answered": {"delay_s": 86400}}', NULL),
+	('{queues,1,retries}', 'null', 'queues[1].retries'),
+	('{queues,1,retries}', '"stop"', 'queues[1].retries'),
+	('{queues,1,retries}', '[]', 'queues[1].retries'),
+	('{queues,1,retries}', '{"invalid": "stop"}', 'queues[1].retries.invalid'),
+	('{queues,1,retries}', '{"invalid": {"delay_s": 1}, "trunk_failed": "stop", "pbx_lost": {}, "agent_offline": "stop", "cancelled": "stop"}',
+		'queues[1].retries.agent_offline queues[1].retries.cancelled queues[1].retries.invalid queues[1].retries.pbx_lost queues[1].retries.trunk_failed'),
+	('{queues,1,retries}', '{"dialing": "stop", "": {}, "BUSY": "stop"}', 'queues[1].retries. queues[1].retries.BUSY queues[1].retries.dialing'),
+	('{queues,1,retries}', '{"busy": "Stop", "declined": null, "machine": 3, "failed": [], "answered": true}',
+		'queues[1].retries.answered queues[1].retries.busy queues[1].retries.declined queues[1].retries.failed queues[1].retries.machine'),
+	('{queues,1,retries}', '{"busy": {"delay_s": -1, "attempts": 0}, "declined": {"delay_s": 2592001, "attempts": 101}, "machine": {"delay": 3, "attempts": 2}}',
+		'queues[1].retries.busy.attempts queues[1].retries.busy.delay_s queues[1].retries.declined.attempts queues[1].retries.declined.delay_s queues[1].retries.machine.delay'),
+	('{queues,1,retries}', '{"busy": {"delay_s": "1", "attempts": null}, "declined": {"delay_s": 1.5, "attempts": 1e30}, "machine": {"delay_s": [1]}}',
+		'queues[1].retries.busy.attempts queues[1].retries.busy.delay_s queues[1].retries.declined.attempts queues[1].retries.declined.delay_s queues[1].retries.machine.delay_s'),
 	('{queues,0,name}', '"telesales"', 'forms[0].queue'),
 	('{dispositions,0,class}', '"maybe"', 'dispositions[0].class'),
 	('{agents,1,role}', '"operator"', 'agents[1].role'),
@@ -90,6 +107,18 @@ SELECT is(pg_temp.errors('[]'), '', 'no object at all');
 SELECT is(pg_temp.errors('"company"'), '', 'not even a container');
 SELECT is(pg_temp.errors(:'doc'::jsonb - 'skills'), 'queues[0].skills.loans agents[0].skills.french agents[0].skills.loans forms[0].skills.french',
 	'names must exist in the state that it leads to');
+
+-- What is wrong is said of each place.
+SELECT is(pg_temp.plan(jsonb_set(:'doc', '{queues,1,retries}', '{"invalid": "stop", "cancelled": "stop", "bsy": "stop", "busy": 900, "declined": {"delay_s": -1, "after_s": 1}}')) -> 'errors',
+	'[{"field": "queues[1].retries.bsy", "message": "is not an outcome"},
+	{"field": "queues[1].retries.busy", "message": "must be \"stop\" or an object {\"delay_s\", \"attempts\"}"},
+	{"field": "queues[1].retries.cancelled", "message": "does not count as an attempt: it is tried again after retry_delay_s"},
+	{"field": "queues[1].retries.declined.after_s", "message": "is not known"},
+	{"field": "queues[1].retries.declined.delay_s", "message": "must be from 0 to 2592000"},
+	{"field": "queues[1].retries.invalid", "message": "is never tried again"}]', 'every mistake of a retry matrix');
+SELECT is(ARRAY(SELECT x.outcome FROM unnest(retry_outcomes() || '{dialing,invalid,trunk_failed,pbx_lost,agent_offline,cancelled}'::text[]) x(outcome) ORDER BY 1),
+	ARRAY(SELECT m.found[1] FROM pg_constraint k, regexp_matches(pg_get_constraintdef(k.oid), '''([a-z_]+)''', 'g') m(found)
+	 WHERE k.conname = 'attempt_state_check' AND k.connamespace = 'callbackd'::regnamespace ORDER BY 1), 'the matrix knows every outcome there is');
 
 -- Members, ranges and fallbacks are those of the tables.
 CREATE FUNCTION pg_temp.accepts(p_table text, p_column text, p_value bigint) RETURNS boolean LANGUAGE plpgsql
@@ -180,6 +209,13 @@ SELECT is(company_show('company-test')::jsonb -> 'forms', '[]', 'what was remove
 SELECT is(pg_temp.apply(13, :'doc'), 'ok', 'and comes back');
 SELECT is(array_agg(agent_id), '{1}', 'with his old number') FROM agent WHERE tenant_id = pg_temp.tenant() AND name = 'ann' AND NOT removed;
 SELECT is(pg_temp.apply(14, company_show('company-test')::jsonb), 'unchanged', 'as if nothing had been');
+SELECT is(pg_temp.apply(15, jsonb_set(jsonb_set(:'doc', '{queues,1,retries}', '{"busy": {"delay_s": 1800, "attempts": 2}, "declined": "stop"}'), '{queues,1,attempts_per_day}', '4')),
+	'ok', 'a retry matrix');
+SELECT is(jsonb_build_array(retries, attempts_per_day), '[{"busy": {"delay_s": 1800, "attempts": 2}, "declined": "stop"}, 4]', 'is kept') FROM queue
+ WHERE tenant_id = pg_temp.tenant() AND name = 'support';
+SELECT is(body #> '{queue,retries}', '{"busy": {"delay_s": 1800, "attempts": 2}, "declined": "stop"}', 'is told') FROM got WHERE n = 15 AND what = 'event';
+SELECT is(company_show('company-test')::jsonb #> '{queues,1,retries,declined}', '"stop"', 'is shown');
+SELECT is(pg_temp.apply(16, :'doc'), 'ok', 'and gone again');
 SELECT is(company_show('no-such-company'), NULL, 'no such company');
 
 SELECT * FROM finish();

@@ -29,7 +29,7 @@ BEGIN
 END
 $$;
 \set zebra '''zebra|4930|192\\.0\\.2\\.77'''
-SELECT plan(44);
+SELECT plan(52);
 
 -- told
 SELECT fx.person('told', 'ready_to_call', 3);
@@ -87,6 +87,13 @@ SELECT is(jsonb_build_array((fx.c('done')).state, (fx.c('done')).reason), '["com
 SELECT fx.person('code', 'completed');
 UPDATE callback SET reason = 'sold', disposition = 'sold' WHERE callback_id = fx.id('code');
 SELECT is(fx.does(6, 'erase', 'code', role => 'operator') || (fx.c('code')).reason, 'oksold', 'one of the company''s codes stays');
+SELECT fx.person('ours ' || x, 'failed', p_phone => '+4914') FROM unnest('{stop_busy,max_attempts_no_answer,invalid_number,stop_calling_her}'::text[]) x;
+UPDATE callback c SET reason = x FROM unnest('{stop_busy,max_attempts_no_answer,invalid_number,stop_calling_her}'::text[]) x
+ WHERE tenant_id = fx.t() AND callback_id = fx.id('ours ' || x);
+SELECT fx.settle();
+SELECT is(fx.does(6, 'erase', 'ours ' || x, role => 'operator'), 'ok', 'one that has failed: ' || x) FROM unnest('{stop_busy,max_attempts_no_answer,invalid_number,stop_calling_her}'::text[]) x;
+SELECT is((fx.c('ours ' || x)).reason, x, 'one of our own reasons stays, too: ' || x) FROM unnest('{stop_busy,max_attempts_no_answer,invalid_number}'::text[]) x;
+SELECT is((fx.c('ours stop_calling_her')).reason, NULL, 'but not what only begins like one');
 SELECT is(fx.found(:zebra), 0, 'nothing is left');
 
 -- in a call

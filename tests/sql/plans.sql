@@ -2,7 +2,7 @@
 -- at yet (no ANALYZE). Counted is what is read, not time: rows fetched and index entries returned by the statements of
 -- this transaction. A plan that walks a table reads all of its 5,000 rows.
 \ir fixture/company.sql
-SELECT plan(21);
+SELECT plan(23);
 
 -- Everything that has been read so far in this transaction, by table or index of the schema.
 CREATE FUNCTION fx.read_so_far() RETURNS bigint LANGUAGE sql VOLATILE
@@ -42,6 +42,10 @@ BEGIN
 	CALL fx.read_by('ended', format('SELECT fx.does(8, ''ended'', a => %L, by => 2)', p_name || '#1'));
 	CALL fx.read_by('done', format('SELECT fx.does(9, ''done'', %L, by => 2, v => fx.v(%L), args => ''{"disposition": "sold"}'')', p_name, p_name));
 	CALL fx.read_by('cancel', format('SELECT fx.does(10, ''cancel'', %L, v => fx.v(%L))', p_name || ' 2', p_name || ' 2'));
+	PERFORM fx.callback(p_name || ' 3', 'ready_to_call', '{3}'), fx.callback(p_name || ' 4', 'ready_to_call', '{4}');
+	INSERT INTO contact (tenant_id, callback_id, phone) VALUES (fx.t(), fx.id(p_name || ' 3'), '+4950' || p_n), (fx.t(), fx.id(p_name || ' 4'), '+4950' || p_n);
+	CALL fx.read_by('done again', format('SELECT fx.does(10, ''done'', %L, v => fx.v(%L), args => ''{"disposition": "again"}'')', p_name || ' 3', p_name || ' 3'));
+	CALL fx.read_by('retry', format('SELECT fx.does(10, ''retry'', %L, v => fx.v(%L), args => ''{"in_s": 60}'')', p_name || ' 4', p_name || ' 4'));
 	CALL fx.read_by('ready', 'SELECT fx.does(11, ''ready'', agent => 2, role => ''supervisor'')');
 	CALL fx.read_by('sign in', format('SELECT fx.does(11, ''sign_in'', agent => 7, args => ''{"token_hash": "%s", "expires_at": 1999999999999}'')',
 		encode(sha256(p_name::bytea), 'hex')));
@@ -53,6 +57,7 @@ BEGIN
 	CALL fx.read_by('page', 'SELECT load_callbacks(fx.t(), fx.ms(12), ''{"limit": 10}'')');
 END
 $$;
+UPDATE queue SET attempts_per_day = 2 WHERE tenant_id = fx.t();
 CALL fx.life('empty', 100);
 SELECT is(array_agg(l.refusal), '{NULL}', 'a life, from the form to the end') FROM fx.last l;
 
@@ -68,7 +73,7 @@ INSERT INTO attempt SELECT fx.t(), fx.id('attempt ' || n), 1, fx.id('bulk ' || n
 INSERT INTO agent_status SELECT fx.t(), 1000 + n, 1, 'ready', NULL, fx.ts(), fx.ts() FROM generate_series(1, 5000) n;
 INSERT INTO session SELECT fx.t(), sha256(n::text::bytea), 1000 + n, fx.ts(), fx.ts(99999) FROM generate_series(1, 5000) n;
 CALL fx.life('full', 200);
-SELECT is(count(*), 19::bigint, 'the same life again') FROM fx.reads WHERE before IS NOT NULL;
+SELECT is(count(*), 21::bigint, 'the same life again') FROM fx.reads WHERE before IS NOT NULL;
 SELECT cmp_ok(n, '<', 200::bigint, format('%s: %s rows and index entries read, %s while all was empty', what, n, before)) FROM fx.reads
  ORDER BY what;
 SELECT * FROM finish();
