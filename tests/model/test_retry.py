@@ -38,7 +38,9 @@ delays = st.sampled_from([0, 1, 60, 1800, 5400, 43_200, 86_400, 90_000, 259_200]
 cells = st.one_of(st.just("stop"), st.fixed_dictionaries({}, optional={"delay_s": delays, "attempts": st.integers(1, 3)}))
 queues = st.fixed_dictionaries({
     "retries": st.dictionaries(st.sampled_from(CELLS), cells, max_size=5), "retry_delay_s": delays,
-    "max_attempts": st.integers(1, 8), "attempts_per_day": st.sampled_from([0, 0, 1, 1, 2, 3])})
+    "max_attempts": st.integers(1, 8), "attempts_per_day": st.sampled_from([0, 0, 1, 1, 2, 3]),
+    "hours": st.one_of(st.none(), st.sampled_from(sorted(CHANGES)).map(lambda zone: {
+        "time_zone": zone, "week": dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), ["09:00-17:00"])}))})
 # how an attempt ended; so many seconds until the agent dialled, and until it ended
 dials = st.tuples(st.sampled_from(CELLS * 2 + OURS + ("invalid",)), st.sampled_from([0, 5, 500]), st.sampled_from([0, 30, 4000]))
 # so late was it taken up; what was dialled; how it was closed: by the code, the deadline, or at a time so many seconds ahead
@@ -116,12 +118,24 @@ class Life:
     def made(self, day):
         return sum(self.day(at) == day for _, outcome, at in self.attempts if outcome not in OURS)
 
+    def open(self, at):
+        """From nine to five, if it has hours; none of these zones changes its clocks then, nor at midnight."""
+        if self.queue["hours"] is None:
+            return at
+        zone = zoneinfo.ZoneInfo(self.queue["hours"]["time_zone"])
+        local = dt.datetime.fromtimestamp(at / 1000, zone)
+        if 9 <= local.hour < 17:
+            return at
+        day = local.date() + dt.timedelta(days=local.hour >= 17)
+        return int(dt.datetime.combine(day, dt.time(9), zone).timestamp() * 1000)
+
     def free(self, at):
-        """The first moment from then on whose day has room; none of these zones changes its clocks at midnight."""
+        """The first moment from then on at which it is open and whose day has room."""
         limit = self.queue["attempts_per_day"]
+        at = self.open(at)
         while limit and self.made(self.day(at)) >= limit:
             midnight = dt.datetime.combine(self.day(at) + dt.timedelta(days=1), dt.time(), zoneinfo.ZoneInfo(self.zone))
-            at = int(midnight.timestamp() * 1000)
+            at = self.open(int(midnight.timestamp() * 1000))
         return at
 
     def close(self, c, how, dialled):
@@ -154,6 +168,7 @@ class Life:
             if not dialled:
                 earliest = max(earliest, self.now + 1000 * self.queue["retry_delay_s"])
             seen["moved"] += self.free(earliest) != earliest
+            seen["opened"] += self.open(earliest) != earliest
             assert after["due_at"] == self.free(earliest), (after, mine, earliest)
         return after
 
@@ -227,5 +242,5 @@ def test_retries_hold_in_any_history(db, story, hold, capsys):
 
 
 def test_and_every_rule_was_met():
-    missing = {None, "invalid", "stop", "max", "max_", "moved", "refused", "given back"} - {k for k, n in seen.items() if n}
+    missing = {None, "invalid", "stop", "max", "max_", "moved", "opened", "refused", "given back"} - {k for k, n in seen.items() if n}
     assert not missing, f"never: {missing}; seen {seen}"

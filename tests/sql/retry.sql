@@ -52,7 +52,7 @@ CREATE FUNCTION fx.fails(p_reason text) RETURNS jsonb LANGUAGE sql IMMUTABLE
 AS $$ SELECT jsonb_build_array('failed', p_reason, -60) $$;
 CREATE FUNCTION fx.queue(p_retries jsonb, p_per_day int DEFAULT 0, p_max int DEFAULT 3) RETURNS void LANGUAGE sql
 AS $$ UPDATE queue SET retries = p_retries, attempts_per_day = p_per_day, max_attempts = p_max WHERE tenant_id = fx.t() AND queue_id = 1 $$;
-SELECT plan(133);
+SELECT plan(144);
 
 -- without a matrix: the queue's delay, from the dial
 SELECT is(fx.closes(100, 'none'), fx.waits(1000), 'nobody dialled: the delay begins now');
@@ -215,6 +215,34 @@ SELECT is(fx.body() #>> '{errors,0,field}', 'in_s', 'by the name that he used');
 SELECT is(fx.asks(3100, 'asks 7', 28000), fx.waits(28000, 'asked'), 'the next day, then');
 SELECT is(fx.asks(3100, 'asks 8', 3160), fx.fails('max_attempts'), 'what fails is not refused');
 
+-- opening hours: it is a Monday
+CREATE FUNCTION fx.opens(p_hours jsonb) RETURNS void LANGUAGE plpgsql
+AS $$
+DECLARE
+	q queue;
+BEGIN
+	UPDATE queue u SET hours = p_hours WHERE u.tenant_id = fx.t() AND u.queue_id = 1 RETURNING u.* INTO q;
+	PERFORM opening_write(q, fx.ts(0));
+END
+$$;
+SELECT fx.queue('{"busy": {"delay_s": 900}, "no_answer": {"delay_s": 9000}}', 1, 9);
+SELECT fx.opens('{"time_zone": "Europe/Berlin", "week": {"mon": ["09:00-18:00"], "tue": ["08:00-12:00"]}, "exceptions": {"2026-09-28": []}}');
+SELECT is(fx.closes(3100, 'open 1', '[["trunk_failed", 3000]]'), fx.waits(3900), 'while it is open');
+SELECT is(fx.closes(3100, 'open 2'), fx.waits(4000), 'and when it was not dialled');
+SELECT is(fx.closes(3100, 'open 3', '[["no_answer", -9000]]'), fx.waits(28000 + 28800), 'a day that is full: when it opens on the next');
+SELECT is(fx.closes(5600, 'open 4', '[["trunk_failed", 5501]]'), fx.waits(28000 + 28800), 'it has closed by then');
+SELECT is(fx.closes(5600, 'open 5', '[["no_answer", 5500]]'), fx.waits(28000 + 28800), 'both');
+SELECT fx.tried('open 6', '[["busy", 5500]]');
+SELECT is(fx.asks(5600, 'open 6', 28000 + 28799), '"bad_time"', 'not a second before it opens');
+SELECT is(fx.body() - 'callback', jsonb_build_object('possible_at', fx.ms(28000 + 28800), 'errors',
+	'[{"field": "at", "message": "is not a time at which the contact may be called"}]'::jsonb), 'but then');
+SELECT is(fx.asks(5600, 'open 6', 28000 + 43200), '"bad_time"', 'nor when it closes');
+SELECT is(fx.body() -> 'possible_at', to_jsonb(fx.ms(28000 + 86400 * 7 + 28800)), 'the next Monday is a holiday, the Tuesday after it is not');
+SELECT fx.opens('{"time_zone": "Europe/Berlin", "week": {}}');
+SELECT is(fx.asks(5600, 'open 6', 28000 + 28800), '"bad_time"', 'what never opens');
+SELECT is(fx.closes(5600, 'open 7'), fx.fails('not_callable'), 'calls nobody');
+SELECT fx.opens(NULL);
+
 -- times at which nobody may be called: at night, and never to the Moon
 CREATE OR REPLACE FUNCTION callable_from(p_tenant int, c callback, p_at timestamptz) RETURNS timestamptz LANGUAGE plpgsql STABLE
 AS $$
@@ -228,8 +256,8 @@ BEGIN
 END
 $$;
 SELECT fx.queue('{"busy": {"delay_s": 6000}}', 1, 3);
-SELECT is(fx.closes(3200, 'night 1', '[["trunk_failed", 3100]]'), fx.waits(4000), 'before six');
-SELECT is(fx.closes(3200, 'night 3', '[["busy", -2000]]'), fx.waits(28000 + 32400), 'the day after one that had its calls: at nine');
+SELECT is(fx.closes(5600, 'night 1', '[["trunk_failed", 5400]]'), fx.waits(6300), 'before six');
+SELECT is(fx.closes(5600, 'night 3', '[["busy", 100]]'), fx.waits(28000 + 32400), 'the day after one that had its calls: at nine');
 SELECT is(fx.closes(6000, 'night 2', '[["trunk_failed", 5500]]'), fx.waits(28000 + 32400), 'after six: at nine');
 SELECT is(ms((fx.c('night 3')).expires_at), fx.ms(28000 + 32400 + 86400), 'the promise window begins then');
 SELECT is(fx.closes(6000, 'night 4'), fx.waits(28000 + 32400), 'not dialled');

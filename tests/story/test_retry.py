@@ -92,6 +92,17 @@ def test_a_number_has_had_its_calls_today(world):
     assert shown["promise"]["local"] == "2026-11-25T10:00:00" and "due" not in shown
 
 
+def test_closed_by_then(world):
+    world.company(queues__0__hours={"time_zone": "Europe/Berlin", "week": {"tue": ["09:00-10:30"], "wed": ["09:00-10:30"]}},
+                  queues__0__retries={"busy": {"delay_s": 1800}})
+    ann = world.person("ann", ready=True)
+    asked = world.visit()
+    version = dial(world, ann, asked, accept(ann, asked), "busy")
+    ann.post(f"/v1/callbacks/{asked['id']}/done", {"version": version, "disposition": "call_later"})
+    assert ann.stream.expect("callback.retry")["callback"]["due_at"] == "2026-11-25T08:00:00.000Z"
+    assert page(world, asked)["due"]["local"] == "2026-11-25T09:00:00"
+
+
 def test_accepted_dialled_and_left_lying(world):
     world.company(queues__0__retries={"busy": {"delay_s": 3600}}, queues__0__ready_to_call_s=300)
     ann = world.person("ann", ready=True)
