@@ -8,11 +8,6 @@
 
 #include "core/projection_impl.h"
 
-/*
- * The idle tree is walked so far before all candidates are compared: when
- * some wait for other work, they stand at its front for hours.
- */
-#define WALK_MAX 64
 
 static bool
 head_before(const struct heap_node *na, const struct heap_node *nb)
@@ -145,197 +140,14 @@ wake_cooled(struct projection *p, int64_t now_ms)
 		match_class_wake(p, heap_entry(n, struct class, cool));
 }
 
-/* ---- which agents ---- */
-
-/* The agents of one word of slots who could be asked; those in scratch were asked already. */
-static uint64_t
-askable(const struct projection *p, const struct class *c, size_t w)
-{
-	return bits_word(&p->available, w) & bits_word(&c->eligible, w) &
-	    ~bits_word(&p->scratch, w);
-}
-
-static bool
-any_askable(const struct projection *p, const struct class *c)
-{
-	for (size_t v = 0; v < p->available_words.nwords; v++) {
-		uint64_t words = p->available_words.words[v];
-
-		while (words != 0) {
-			if (askable(p, c, v * BITS_WORD + bits_pop(&words)) != 0)
-				return true;
-		}
-	}
-	return false;
-}
-
-/* From the front of the idle tree; false when that was not enough to tell. */
-static bool
-walk_idle(struct projection *p, const struct class *c, size_t want, struct match *m)
-{
-	struct agent *a = RB_MIN(idle_tree, &p->idle);
-
-	for (int i = 0; i < WALK_MAX && a != NULL && (size_t)m->n < want; i++) {
-		if (bits_has(&c->eligible, a->slot) && !bits_has(&p->scratch, a->slot))
-			m->agents[m->n++] = a;
-		a = RB_NEXT(idle_tree, &p->idle, a);
-	}
-	return a == NULL || (size_t)m->n == want;
-}
-
-static bool
-idle_before(const struct projection *p, size_t slot, const struct agent *b)
-{
-	int64_t since = p->idle_since[slot];
-
-	return since != b->idle_since ? since < b->idle_since : p->agents[slot]->id < b->id;
-}
-
-/* Keeps the first `want` in order. */
-static void
-rank_idle(const struct projection *p, size_t slot, size_t want, struct match *m)
-{
-	int at = m->n;
-
-	while (at > 0 && idle_before(p, slot, m->agents[at - 1]))
-		at--;
-	if ((size_t)at == want)
-		return;
-	if ((size_t)m->n < want)
-		m->n++;
-	for (int i = m->n - 1; i > at; i--)
-		m->agents[i] = m->agents[i - 1];
-	m->agents[at] = p->agents[slot];
-}
-
-/* The longest idle of all who could be asked, at most want. */
-static void
-pick_idle(struct projection *p, const struct callback *cb, size_t want, struct match *m)
-{
-	const struct class *c = cb->class;
-
-	m->n = 0;
-	if ((cb->ntried > 0 && !any_askable(p, c)) || walk_idle(p, c, want, m))
-		return;
-	m->n = 0;
-	for (size_t v = 0; v < p->available_words.nwords; v++) {
-		uint64_t words = p->available_words.words[v];
-
-		while (words != 0) {
-			size_t w = v * BITS_WORD + bits_pop(&words);
-			uint64_t slots = askable(p, c, w);
-
-			while (slots != 0)
-				rank_idle(p, w * BITS_WORD + bits_pop(&slots), want, m);
-		}
-	}
-}
-
-/* ---- who was tried ---- */
-
-static int64_t
-cool_at(const struct callback *cb, size_t i)
-{
-	return cb->tried[i].at + cb->class->queue->cooldown_ms;
-}
-
-/* Puts who was tried into scratch: all of them, or those whose cool-down is not over at now. */
-static void
-scratch_tried(struct projection *p, const struct callback *cb, int64_t now_ms, bool all)
-{
-	for (size_t i = 0; i < cb->ntried; i++) {
-		const struct agent *a =
-		    all || cool_at(cb, i) > now_ms ? roster_find(p, cb->tried[i].agent_id) : NULL;
-
-		if (a != NULL)
-			bits_add(&p->scratch, a->slot);
-	}
-}
-
-static void
-scratch_clear(struct projection *p, const struct callback *cb)
-{
-	for (size_t i = 0; i < cb->ntried; i++) {
-		const struct agent *a = roster_find(p, cb->tried[i].agent_id);
-
-		if (a != NULL)
-			bits_drop(&p->scratch, a->slot);
-	}
-}
-
-/* True when nobody on duty who is eligible is still to be tried. */
-static bool
-everybody_tried(struct projection *p, const struct callback *cb)
-{
-	const struct class *c = cb->class;
-	bool all = true;
-
-	scratch_tried(p, cb, 0, true);
-	for (size_t w = 0; all && w < p->on_duty.nwords; w++)
-		all = (p->on_duty.words[w] & bits_word(&c->eligible, w) &
-			  ~bits_word(&p->scratch, w)) == 0;
-	scratch_clear(p, cb);
-	return all;
-}
-
-static struct agent *
-tried_candidate(const struct projection *p, const struct callback *cb, size_t i)
-{
-	struct agent *a = roster_find(p, cb->tried[i].agent_id);
-
-	return a != NULL && a->available && bits_has(&cb->class->eligible, a->slot) ? a : NULL;
-}
-
-/* Who was tried longest ago, first; of the same moment by id. */
-static void
-pick_longest_ago(struct projection *p, const struct callback *cb, size_t want, struct match *m)
-{
-	int64_t when[MATCH_MAX];
-
-	m->n = 0;
-	for (size_t i = 0; i < cb->ntried; i++) {
-		struct agent *a = tried_candidate(p, cb, i);
-		int64_t tried_at = cb->tried[i].at;
-		int at = m->n;
-
-		if (a == NULL)
-			continue;
-		while (at > 0 &&
-		    (tried_at != when[at - 1] ? tried_at < when[at - 1]
-					      : a->id < m->agents[at - 1]->id))
-			at--;
-		if ((size_t)at == want)
-			continue;
-		if ((size_t)m->n < want)
-			m->n++;
-		for (int k = m->n - 1; k > at; k--) {
-			m->agents[k] = m->agents[k - 1];
-			when[k] = when[k - 1];
-		}
-		m->agents[at] = a;
-		when[at] = tried_at;
-	}
-}
-
-/* When the first of the available ones may be asked again. */
-static int64_t
-first_cooled(const struct projection *p, const struct callback *cb)
-{
-	int64_t first = INT64_MAX;
-
-	for (size_t i = 0; i < cb->ntried; i++) {
-		if (tried_candidate(p, cb, i) != NULL && cool_at(cb, i) < first)
-			first = cool_at(cb, i);
-	}
-	return first;
-}
+/* ---- with whom ---- */
 
 enum match_verdict
 match_judge(
     struct projection *p, struct callback *cb, int64_t now_ms, struct match *m, int64_t *again_at)
 {
 	struct class *c = cb->class;
-	size_t want = c->queue->ring_all ? c->queue->ring_max : 1;
+	size_t want = c->queue->strategy == STRATEGY_RING_ALL ? c->queue->ring_max : 1;
 
 	m->callback = cb;
 	m->n = 0;
@@ -351,17 +163,10 @@ match_judge(
 		return MATCH_EXPIRING;
 	if (p->candidates[c->slot] == 0)
 		return MATCH_NOBODY;
-	scratch_tried(p, cb, now_ms, false);
-	pick_idle(p, cb, want, m);
-	scratch_clear(p, cb);
-	if (m->n > 0)
+	if (strategy_choose(p, cb, now_ms, want, m))
 		return MATCH_FOUND;
-	if (!everybody_tried(p, cb)) {
-		*again_at = first_cooled(p, cb);
-		return MATCH_COOLING;
-	}
-	pick_longest_ago(p, cb, want, m);
-	return MATCH_FOUND;
+	*again_at = strategy_cooled_at(p, cb);
+	return MATCH_COOLING;
 }
 
 /* What is not to be matched now is not looked at again until something changes that. */

@@ -1,9 +1,10 @@
 /*
  * match: who gets what. Due callbacks + available agents + the queue's strategy
  * -> the next best pair. PURE. Callbacks go by priority (high first), then
- * promise, then id, over all classes; agents by longest idle, except that who
- * rejected or missed this callback comes after all others until the queue's
- * cool-down has passed or everybody eligible was tried.
+ * promise, then id, over all classes; agents as the queue's strategy says, by
+ * longest idle for most, except that who rejected or missed this callback comes
+ * after all others until the queue's cool-down has passed or everybody eligible
+ * was tried, who was tried longest ago first.
  */
 #ifndef CORE_MATCH_H
 #define CORE_MATCH_H

@@ -57,7 +57,7 @@ struct queue {
 	int id;
 	uint64_t seq;
 	bool removed;
-	bool ring_all;
+	enum strategy strategy;
 	size_t ring_max;
 	int64_t cooldown_ms;
 	struct needs needs;
@@ -128,6 +128,13 @@ struct class {
 	struct heap_node head;		/* in heads: has a cursor and is not starved */
 	struct heap_node cool;		/* in cooling: has a wake_at */
 	json_t *image;
+};
+
+/* What strategies go by beside the idle order. */
+struct standing {
+	int64_t offered_seq;		/* his last turn; 0: he had none */
+	int64_t accepted, talk_ms;	/* since he signed in */
+	int position, id;
 };
 
 struct agent {
@@ -248,6 +255,7 @@ struct projection {
 	struct map agents_by_id, agents_by_name, sessions;
 	struct agent **agents;		/* by slot */
 	int64_t *idle_since;		/* by slot; match.c reads many of them in a row */
+	struct standing *standings;	/* likewise */
 	size_t nagents, agents_cap;
 	struct idle_tree idle;
 	struct bits available;
@@ -267,7 +275,7 @@ struct projection {
 
 	struct heap heads, cooling;
 	struct bits asleep;		/* classes with something passed over, by slot */
-	struct bits scratch;		/* match.c's; empty between calls */
+	struct bits scratch;		/* strategy.c's; empty between calls */
 
 	struct deadlines deadlines;
 	struct deadline expiry;
@@ -368,6 +376,17 @@ void waiting_settled(struct projection *, struct window *);
 /* A waiting callback may expire at that time. */
 void waiting_expiry(struct projection *, int64_t at);
 void waiting_expiry_settled(struct projection *);
+
+/* strategy.c: what match.c asks it */
+struct match;
+/*
+ * At most want of those who may be asked now, in order; when nobody may but
+ * everybody was tried, who was tried longest ago. False: nobody.
+ */
+bool strategy_choose(struct projection *, const struct callback *, int64_t now_ms, size_t want,
+    struct match *);
+/* When the first of those who are free, and were tried, may be asked again; INT64_MAX: none. */
+int64_t strategy_cooled_at(const struct projection *, const struct callback *);
 
 /* match.c: what the model tells it */
 void match_init(struct projection *);

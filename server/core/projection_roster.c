@@ -222,10 +222,12 @@ agent_new(struct projection *p, int id)
 		p->agents_cap = p->agents_cap > 0 ? p->agents_cap * 2 : 16;
 		p->agents = xreallocarray(p->agents, p->agents_cap, sizeof(*p->agents));
 		p->idle_since = xreallocarray(p->idle_since, p->agents_cap, sizeof(*p->idle_since));
+		p->standings = xreallocarray(p->standings, p->agents_cap, sizeof(*p->standings));
 	}
 	a->id = id;
 	a->slot = p->nagents;
 	p->idle_since[a->slot] = 0;
+	p->standings[a->slot] = (struct standing){ .id = id };
 	p->agents[p->nagents++] = a;
 	a->state = AGENT_LOGGED_OUT;
 	a->shown = agent_state_name(a->state);
@@ -246,6 +248,7 @@ agent_parse(struct projection *p, struct agent *a, const json_t *image, const ch
 		map_remove(&p->agents_by_name, &a->by_name);
 	image_keep(&a->image, image);
 	a->removed = json_bool(image, "removed", false);
+	p->standings[a->slot].position = (int)json_int(image, "position", 0);
 	a->role = json_text(a->image, "role");
 	a->name = json_text(a->image, "name");
 	if (a->name == NULL || a->role == NULL) {
@@ -295,6 +298,10 @@ status_parse(struct projection *p, struct agent *a, const json_t *image, const c
 		*why = "an unknown state of an agent";
 		return false;
 	}
+	/* Left out by an older node, they are what they are at the start. */
+	p->standings[a->slot].offered_seq = json_int(image, "offered_seq", 0);
+	p->standings[a->slot].accepted = json_int(image, "accepted", 0);
+	p->standings[a->slot].talk_ms = json_int(image, "talk_ms", 0);
 	a->connected = json_bool(image, "connected", false);
 	if (a->connected && !json_id(image, "node", &node))
 		return false;
@@ -415,6 +422,7 @@ roster_free(struct projection *p)
 	}
 	free(p->agents);
 	free(p->idle_since);
+	free(p->standings);
 	free(p->nodes);
 	map_fini(&p->agents_by_id);
 	map_fini(&p->agents_by_name);

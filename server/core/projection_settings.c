@@ -137,7 +137,8 @@ queue_parse(struct projection *p, struct queue *q, const json_t *image, const ch
 	map_insert(&p->queues_by_name, &q->by_name, map_hash_bytes(q->name, strlen(q->name)));
 	q->removed = json_bool(image, "removed", false);
 	/* A strategy that only a newer node knows is served by the plain one here. */
-	q->ring_all = strcmp(strategy, "ring_all") == 0;
+	if (!strategy_parse(strategy, &q->strategy))
+		q->strategy = STRATEGY_LONGEST_IDLE;
 	q->ring_max = ring_max < MATCH_MAX ? (size_t)ring_max : MATCH_MAX;
 	q->cooldown_ms = json_int(image, "reject_cooldown_s", 0) * 1000;
 	if (!queue_hours(p, q, why))

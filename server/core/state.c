@@ -1,5 +1,5 @@
 /*
- * state: the names of the states, both ways. It knows no transition: those
+ * state: the names of the states, both ways, and of the strategies. It knows no transition: those
  * are sql/tables/transition.sql's.
  */
 #include "core/state.h"
@@ -18,6 +18,11 @@ static const char *const offer_names[] = {
 };
 static const char *const agent_names[] = {
 #define AGENT_STATE(e, n) [AGENT_##e] = n,
+#include "core/state.def"
+};
+
+static const char *const strategy_names[] = {
+#define STRATEGY(e, n) [STRATEGY_##e] = n,
 #include "core/state.def"
 };
 
@@ -72,4 +77,11 @@ agent_state_parse(const char *name, enum agent_state *state)
 {
 	*state = (enum agent_state)name_find(agent_names, AGENT_STATES, name);
 	return *state < AGENT_STATES;
+}
+
+bool
+strategy_parse(const char *name, enum strategy *strategy)
+{
+	*strategy = (enum strategy)name_find(strategy_names, STRATEGIES, name);
+	return *strategy < STRATEGIES;
 }

@@ -19,6 +19,12 @@ enum agent_state {
 #include "core/state.def"
 	AGENT_STATES
 };
+/* Whom of those who are free a queue's callbacks are offered to first. */
+enum strategy {
+#define STRATEGY(e, n) STRATEGY_##e,
+#include "core/state.def"
+	STRATEGIES
+};
 
 const char *callback_state_name(enum callback_state);
 const char *offer_state_name(enum offer_state);
@@ -27,6 +33,7 @@ const char *agent_state_name(enum agent_state);
 bool callback_state_parse(const char *, enum callback_state *);
 bool offer_state_parse(const char *, enum offer_state *);
 bool agent_state_parse(const char *, enum agent_state *);
+bool strategy_parse(const char *, enum strategy *);
 static inline bool callback_terminal(enum callback_state s) { return s >= CALLBACK_COMPLETED; }
 static inline bool callback_is_held(enum callback_state s) { return s >= CALLBACK_READY_TO_CALL && s <= CALLBACK_ON_HOLD; }
 

@@ -26,7 +26,7 @@ AS $$
 	  FROM disposition d WHERE d.tenant_id = p_tenant
 	 UNION ALL
 	SELECT 'agent', a.agent_id, a.name, a.removed, jsonb_build_object('name', a.name, 'label', a.label, 'role', a.role,
-			'skills', company_levels(p_tenant, a.skills), 'password_hash', a.password)
+			'skills', company_levels(p_tenant, a.skills), 'position', a.position, 'password_hash', a.password)
 	  FROM agent a WHERE a.tenant_id = p_tenant
 	 UNION ALL
 	SELECT 'form', f.form_id, f.form_key, f.removed,

@@ -27,7 +27,8 @@ AS $$
 	('queue', 'name', 'text', NULL, 1, 63, '^[A-Za-z0-9][A-Za-z0-9._@-]*$', 'must be of letters, digits, . _ @ and -'),
 	('queue', 'label', 'text', '""', 1, 200, '^[^[:cntrl:]]*$', 'must be one line of text'),
 	('queue', 'skills', 'skills', '{}', NULL, NULL, NULL, NULL),
-	('queue', 'strategy', 'text', '"longest_idle"', 1, 20, '^(longest_idle|ring_all)$', 'must be longest_idle or ring_all'),
+	('queue', 'strategy', 'text', '"longest_idle"', 1, 20, '^(longest_idle|ring_all|round_robin|fewest_calls|least_talk_time|top_down|random)$',
+		'must be longest_idle, ring_all, round_robin, fewest_calls, least_talk_time, top_down or random'),
 	('queue', 'ring_max', 'int', '10', 1, 50, NULL, NULL),
 	('queue', 'priority', 'int', '0', -1000, 1000, NULL, NULL),
 	('queue', 'offer_timeout_s', 'int', '20', 1, 3600, NULL, NULL),
@@ -55,6 +56,7 @@ AS $$
 	('agent', 'label', 'text', '""', 1, 200, '^[^[:cntrl:]]*$', 'must be one line of text'),
 	('agent', 'role', 'text', '"agent"', 1, 20, '^(agent|supervisor|administrator)$', 'must be agent, supervisor or administrator'),
 	('agent', 'skills', 'skills', '{}', NULL, NULL, NULL, NULL),
+	('agent', 'position', 'int', '0', 0, 10000, NULL, NULL),
 	('agent', 'password', 'text', 'null', 1, 1000, '', ''),
 	('agent', 'password_hash', 'text', 'null', 1, 1000, '', ''),
 

@@ -143,12 +143,12 @@ BEGIN
 		UPDATE agent u SET removed = true, version = p_seq, password = NULL, failures = 0, locked_until = NULL
 		 WHERE u.tenant_id = p_tenant AND u.agent_id = v_id RETURNING u.* INTO a;
 	ELSE
-		INSERT INTO agent AS u (tenant_id, agent_id, name, label, role, skills, version, password)
+		INSERT INTO agent AS u (tenant_id, agent_id, name, label, role, skills, version, password, position)
 		VALUES (p_tenant, v_id, p_item ->> 'name', p_item ->> 'label', p_item ->> 'role',
-			company_skill_ids(p_tenant, p_item -> 'skills'), p_seq, p_item ->> 'password_hash')
+			company_skill_ids(p_tenant, p_item -> 'skills'), p_seq, p_item ->> 'password_hash', (p_item ->> 'position')::int)
 		    ON CONFLICT (tenant_id, agent_id) DO UPDATE
 		   SET label = excluded.label, role = excluded.role, skills = excluded.skills, version = excluded.version, removed = false,
-			password = excluded.password
+			password = excluded.password, position = excluded.position
 		RETURNING u.* INTO a;
 		INSERT INTO agent_status AS u (tenant_id, agent_id, seq, since, idle_since) VALUES (p_tenant, v_id, p_seq, p_now, p_now)
 		    ON CONFLICT DO NOTHING RETURNING u.* INTO s;

@@ -45,6 +45,7 @@ BEGIN
 			CONTINUE;
 		END IF;
 		o.ended_at := p_now;
+		s.offered_seq := o.seq;	-- nothing but its end happens to an offer: that is the event that made it
 		IF r.kind = 'accept' THEN
 			o.state := 'accepted';
 			c.state := 'ready_to_call';
@@ -53,6 +54,7 @@ BEGIN
 			c.tried := NULL;
 			c.reason := NULL;
 			s.missed := 0;
+			s.accepted := s.accepted + 1;
 			v_changes := v_changes || change_of(r.ord, r.id, 'offer.accepted', o.agent_id, c, o, NULL, s);
 			-- without the callback: its version stays the one that the agent was answered
 			FOREACH x IN ARRAY r.others LOOP

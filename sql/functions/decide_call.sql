@@ -3,9 +3,10 @@
 --   call   a new attempt; its id is the command's. It counts into callback.attempts from now on.
 --   ended  back to Ready to Call at the same agent. args.outcome says how an unanswered attempt ended
 --          (default no_answer; pbx_lost and agent_offline are only the router's to say). Some are not
---          the contact's attempts, and not counted: see outcome_counts().
+--          the contact's attempts, and not counted: see outcome_counts(). The length of one that was
+--          answered is counted for the agent.
 -- A number that may not be called (any more) is not dialled: suppressed.
--- Reads callback, attempt, queue, transition, contact, suppression. Needs tenant_lock().
+-- Reads callback, attempt, queue, agent_status, transition, contact, suppression. Needs tenant_lock().
 CREATE FUNCTION decide_call(p_tenant int, p_now timestamptz, p_run command[]) RETURNS change[]
 LANGUAGE plpgsql STABLE
 AS $$
@@ -18,7 +19,7 @@ DECLARE
 	v_refusal text;
 BEGIN
 	FOR r IN
-		SELECT m.ord, m.id, m.kind, m.by_agent, m.role, m.version, m.args, cb, att, qu,
+		SELECT m.ord, m.id, m.kind, m.by_agent, m.role, m.version, m.args, cb, att, qu, st,
 			ARRAY(SELECT w.to_state FROM transition w WHERE w.command = m.kind AND w.from_state = cb.state) AS targets,
 			-- not callback.attempts, which leaves some out: a number is used once
 			(SELECT max(p.number) FROM attempt p WHERE p.tenant_id = p_tenant AND p.callback_id = cb.callback_id) AS dialled
@@ -26,6 +27,7 @@ BEGIN
 		  LEFT JOIN LATERAL attempt_row(p_tenant, m.attempt_id) att ON true
 		  LEFT JOIN LATERAL callback_row(p_tenant, CASE m.kind WHEN 'call' THEN m.callback_id ELSE att.callback_id END) cb ON true
 		  LEFT JOIN LATERAL queue_row(p_tenant, cb.queue_id) qu ON true
+		  LEFT JOIN LATERAL status_row(p_tenant, CASE m.kind WHEN 'ended' THEN att.agent_id END) st ON true
 		 ORDER BY m.ord
 	LOOP
 		c := r.cb; a := r.att;
@@ -75,7 +77,7 @@ BEGIN
 			END IF;
 			a.state := v_outcome;
 			a.ended_at := p_now;
-			v_changes := v_changes || change_of(r.ord, r.id, 'call.ended', c.agent_id, c, NULL, a);
+			v_changes := v_changes || change_of(r.ord, r.id, 'call.ended', c.agent_id, c, NULL, a, status_talked(r.st, a, p_now));
 		END CASE;
 	END LOOP;
 	RETURN v_changes;

@@ -126,7 +126,8 @@ BEGIN
 		END IF;
 		IF v_held_by IS NULL OR c.agent_id IS NOT NULL THEN
 			v_changes := v_changes || change_of(r.ord, r.id, v_kind, v_held_by, c, NULL,
-				CASE v_kind WHEN 'call.ended' THEN a END, NULL, v_extra);
+				CASE v_kind WHEN 'call.ended' THEN a END,
+				CASE v_kind WHEN 'call.ended' THEN status_talked(s, a, p_now) END, v_extra);
 			FOREACH o IN ARRAY r.offers LOOP
 				o.state := 'cancelled';
 				o.ended_at := p_now;

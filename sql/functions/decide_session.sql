@@ -71,6 +71,8 @@ BEGIN
 				END IF;
 				-- his desk has the grace time to come, as one that was lost has to come back
 				s.lost_at := p_now + seconds(r.grace_s);
+				s.accepted := 0;
+				s.talk_ms := 0;
 				v_changes := v_changes || change_of(r.ord, NULL, 'agent.signed_in', g.agent_id, NULL, NULL, NULL, s);
 			ELSIF s.state = 'not_ready' AND r.args -> 'ready' = 'true' THEN
 				-- his desk was lost, or he rests: he says that he is there

@@ -40,7 +40,8 @@ AS $$
 	SELECT concat('{"agent":', s.agent_id, ',"seq":', p_seq, ',"state":"', s.state, '"', ',"reason":' || to_json(s.reason)::text,
 		',"since_at":', ms(s.since), ',"idle_since_at":', ms(s.idle_since), ',"deadline_at":' || ms(s.deadline_at),
 		',"next_state":"' || s.next_state || '"', ',"next_reason":' || to_json(s.next_reason)::text, ',"missed":', s.missed,
-		',"connected":', to_json(s.connected), ',"node":"' || s.node_id::text || '"', ',"lost_at":' || ms(s.lost_at), '}')
+		',"connected":', to_json(s.connected), ',"node":"' || s.node_id::text || '"', ',"lost_at":' || ms(s.lost_at),
+		',"offered_seq":' || s.offered_seq, ',"accepted":', s.accepted, ',"talk_ms":', s.talk_ms, '}')
 $$;
 
 -- Settings, with the version as seq.
@@ -77,7 +78,7 @@ CREATE FUNCTION image_agent(a agent) RETURNS jsonb
 LANGUAGE sql STABLE
 AS $$
 	SELECT jsonb_build_object('id', a.agent_id, 'seq', a.version, 'name', a.name, 'label', a.label, 'role', a.role,
-		'skills', a.skills, 'removed', a.removed, 'has_password', a.password IS NOT NULL)
+		'skills', a.skills, 'position', a.position, 'removed', a.removed, 'has_password', a.password IS NOT NULL)
 $$;
 
 CREATE FUNCTION image_tenant(t tenant) RETURNS jsonb

@@ -99,7 +99,8 @@ BEGIN
 		UPDATE agent_status s
 		   SET seq = x.seq, state = (x.st).state, reason = (x.st).reason, since = (x.st).since, idle_since = (x.st).idle_since,
 			deadline_at = (x.st).deadline_at, next_state = (x.st).next_state, next_reason = (x.st).next_reason,
-			missed = (x.st).missed, connected = (x.st).connected, node_id = (x.st).node_id, lost_at = (x.st).lost_at
+			missed = (x.st).missed, connected = (x.st).connected, node_id = (x.st).node_id, lost_at = (x.st).lost_at,
+			offered_seq = (x.st).offered_seq, accepted = (x.st).accepted, talk_ms = (x.st).talk_ms
 		  FROM (SELECT DISTINCT ON ((n.st).agent_id) n.seq, n.st FROM n
 			 WHERE (n.st).agent_id IS NOT NULL ORDER BY (n.st).agent_id, n.seq DESC) x
 		 CROSS JOIN LATERAL (

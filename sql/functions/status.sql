@@ -20,6 +20,20 @@ BEGIN
 END
 $$;
 
+-- status_talked: an agent's status with the length of a call that ends counted; NULL, and so no change, when it was
+-- not answered.
+CREATE FUNCTION status_talked(s agent_status, a attempt, p_now timestamptz) RETURNS agent_status
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+BEGIN
+	IF a.answered_at IS NULL THEN
+		RETURN NULL;
+	END IF;
+	s.talk_ms := s.talk_ms + ms(p_now) - ms(a.answered_at);
+	RETURN s;
+END
+$$;
+
 -- status_wrap_up: an agent's status as he begins after-call work: what he was before, he is again at its end.
 CREATE FUNCTION status_wrap_up(s agent_status, q queue, p_now timestamptz) RETURNS agent_status
 LANGUAGE plpgsql IMMUTABLE

@@ -1,5 +1,6 @@
 -- agent: somebody who signs in: agents, supervisors, administrators.
 --   skills   {"skill_id": level 1..10}
+--   position his place where a queue goes top_down, low first
 CREATE TABLE agent (
 	tenant_id	int NOT NULL REFERENCES tenant,
 	agent_id	int NOT NULL,
@@ -12,6 +13,7 @@ CREATE TABLE agent (
 	password	text,
 	failures	int NOT NULL DEFAULT 0,
 	locked_until	timestamptz,
+	position	int NOT NULL DEFAULT 0 CHECK (position BETWEEN 0 AND 10000),
 	PRIMARY KEY (tenant_id, agent_id),
 	UNIQUE (tenant_id, name)
 );
@@ -22,6 +24,9 @@ CREATE TABLE agent (
 --   deadline_at   after_call_work: its end; not_ready(missed): when he is ready again
 --   next_state    after after_call_work
 --   connected     a desk is listening on node_id; lost_at: when the grace time of a lost one ends
+--   offered_seq   number of the event by which he was offered what he last accepted, rejected or missed: his turn
+--                 is used up. An offer that was withdrawn, rescinded or cancelled, leaves it to him.
+--   accepted      callbacks accepted, and talk_ms: the length of answered calls that ended, since he signed in
 CREATE TABLE agent_status (
 	tenant_id	int NOT NULL,
 	agent_id	int NOT NULL,
@@ -37,6 +42,9 @@ CREATE TABLE agent_status (
 	connected	boolean NOT NULL DEFAULT false,
 	node_id		uuid,
 	lost_at		timestamptz,
+	offered_seq	bigint,
+	accepted	int NOT NULL DEFAULT 0,
+	talk_ms		bigint NOT NULL DEFAULT 0,
 	PRIMARY KEY (tenant_id, agent_id),
 	CHECK (state <> 'after_call_work' OR deadline_at IS NOT NULL)
 ) WITH (fillfactor = 50);

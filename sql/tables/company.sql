@@ -13,6 +13,7 @@ CREATE TABLE skill (
 
 -- queue: how its callbacks are offered. Times in seconds.
 --   skills               {"skill_id": level}: what every agent of the queue must have at least
+--   strategy             whom of those who are free a callback is offered to first; see server/core/strategy.c
 --   ring_max             with ring_all: offers pending at once
 --   offer_timeout_s      an offer's life
 --   ready_to_call_s      how long an agent may keep an accepted callback without finishing it
@@ -35,7 +36,8 @@ CREATE TABLE queue (
 	version		bigint NOT NULL,
 	removed		boolean NOT NULL DEFAULT false,
 	skills		jsonb NOT NULL DEFAULT '{}',
-	strategy	text NOT NULL DEFAULT 'longest_idle' CHECK (strategy IN ('longest_idle', 'ring_all')),
+	strategy	text NOT NULL DEFAULT 'longest_idle' CHECK (strategy IN (
+			    'longest_idle', 'ring_all', 'round_robin', 'fewest_calls', 'least_talk_time', 'top_down', 'random')),
 	ring_max	int NOT NULL DEFAULT 10 CHECK (ring_max BETWEEN 1 AND 50),
 	priority	int NOT NULL DEFAULT 0 CHECK (priority BETWEEN -1000 AND 1000),
 	offer_timeout_s	int NOT NULL DEFAULT 20 CHECK (offer_timeout_s BETWEEN 1 AND 3600),

@@ -29,6 +29,13 @@ CREATE TABLE epoch (
 ALTER TABLE meta ADD COLUMN oldest_node int NOT NULL DEFAULT 1;
 UPDATE meta SET oldest_node = 2;
 
+ALTER TABLE queue DROP CONSTRAINT queue_strategy_check;
+ALTER TABLE queue ADD CONSTRAINT queue_strategy_check CHECK (strategy IN (
+	'longest_idle', 'ring_all', 'round_robin', 'fewest_calls', 'least_talk_time', 'top_down', 'random'));
+ALTER TABLE agent ADD COLUMN position int NOT NULL DEFAULT 0 CHECK (position BETWEEN 0 AND 10000);
+ALTER TABLE agent_status ADD COLUMN offered_seq bigint, ADD COLUMN accepted int NOT NULL DEFAULT 0,
+	ADD COLUMN talk_ms bigint NOT NULL DEFAULT 0;
+
 ALTER TABLE tenant ADD COLUMN log_days int NOT NULL DEFAULT 90 CHECK (log_days BETWEEN 1 AND 3650);
 CREATE INDEX callback_ended ON callback (tenant_id, ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX idempotency_key_callback ON idempotency_key (tenant_id, callback_id);

@@ -1,7 +1,7 @@
 /*
  * bench_match: decisions of core/ per second of processor time, without a database:
  *
- *	bench_match [agents [classes [waiting [decisions]]]]	(10000 500 100000 100000)
+ *	bench_match [agents [classes [waiting [decisions [strategy]]]]]	(10000 500 100000 100000 longest_idle)
  *
  * Every agent has 3 to 8 of 100 skills at levels 1 to 10, every class needs 1 or
  * 2 of them at levels 1 to 7. A decision takes one callback and one agent out.
@@ -23,6 +23,7 @@
 #define LUMP 64
 
 static unsigned seed = 1;
+static const char *strategy = "longest_idle";
 
 static int
 draw(int below)
@@ -70,16 +71,16 @@ load(int agents, int classes, int waiting)
 	row(p, "tenant", json_pack("{s:i, s:i}", "id", 1, "seq", 1));
 	row(p, "queue",
 	    json_pack("{s:i, s:i, s:s, s:s, s:i, s:i, s:{}}", "id", 1, "seq", 1, "name", "q",
-		"strategy", "longest_idle", "ring_max", 1, "reject_cooldown_s", 60, "skills"));
+		"strategy", strategy, "ring_max", 1, "reject_cooldown_s", 60, "skills"));
 	for (int i = 1; i <= agents; i++) {
 		snprintf(name, sizeof(name), "a%d", i);
 		row(p, "agent",
 		    json_pack("{s:i, s:i, s:s, s:s, s:o}", "id", i, "seq", 1, "name", name, "role",
 			"agent", "skills", some_skills(3 + draw(6), 10)));
 		row(p, "status",
-		    json_pack("{s:i, s:i, s:s, s:i, s:b, s:s}", "agent", i, "seq", 1, "state",
+		    json_pack("{s:i, s:i, s:s, s:i, s:b, s:s, s:i}", "agent", i, "seq", 1, "state",
 			"ready", "idle_since_at", draw(1000000), "connected", 1, "node",
-			"00000000-0000-7001-8000-000000000001"));
+			"00000000-0000-7001-8000-000000000001", "accepted", i % 97));
 	}
 	for (int i = 1; i <= classes; i++)
 		row(p, "class",
@@ -183,6 +184,8 @@ main(int argc, char **argv)
 
 	for (int i = 0; i < 3 && i + 1 < argc; i++)
 		size[i] = atoi(argv[i + 1]);
+	if (argc > 5)
+		strategy = argv[5];
 	double idle = rate(false, size, wanted), full = rate(true, size, wanted);
 	printf("RESULT {\"agents\": %d, \"classes\": %d, \"waiting\": %d, \"idle\": %.0f, "
 	       "\"full\": %.0f}\n",

@@ -156,6 +156,9 @@ class Status:
     connected: bool = False
     node: str | None = None
     lost: int | None = None
+    offered_seq: int | None = None
+    accepted: int = 0
+    talk: int = 0
 
     def become(self, state, reason, now):
         if self.state != state:
@@ -375,7 +378,8 @@ class Company:
         o.end("accepted", self.now)
         c.state, c.agent, c.deadline = "ready_to_call", o.agent, self.now + c.queue.ready_to_call
         c.tried = c.reason = None
-        s.missed = 0
+        s.missed, s.offered_seq = 0, o.seq
+        s.accepted += 1
         self.emit("offer.accepted", c, o, s, command=command)
         for other in self.pending(callback=c.id):
             other.end("rescinded", self.now)
@@ -385,7 +389,7 @@ class Company:
         o, c, s = self.answer_of(command, True)
         o.end("rejected", self.now, command.get("args", {}).get("reason"))
         c.offer_ended(o.agent, self.pending(callback=c.id), self.now)
-        s.idle_since, s.missed = self.now, 0
+        s.idle_since, s.missed, s.offered_seq = self.now, 0, o.seq
         self.emit("offer.rejected", c, o, s, command=command)
         self.emit_failed(c)
 
@@ -394,7 +398,7 @@ class Company:
         refuse_if(o.deadline > self.now, "not_due")
         o.end("timeout", self.now)
         c.offer_ended(o.agent, self.pending(callback=c.id), self.now)
-        s.idle_since = self.now
+        s.idle_since, s.offered_seq = self.now, o.seq
         s.missed += 1
         self.emit("offer.timeout", c, o, s, command=command)
         if c.queue.missed_limit and s.missed >= c.queue.missed_limit and s.state == "ready":
@@ -449,6 +453,11 @@ class Company:
     def ended_call(self, c, a, outcome):
         c.state, c.attempt, c.deadline = "ready_to_call", None, self.now + c.queue.ready_to_call
         a.state, a.ended = outcome, self.now
+        s = self.statuses[a.agent]
+        if a.answered is None:
+            return []
+        s.talk += self.now - a.answered
+        return [s]
 
     def ended(self, command):
         a, c = self.dial_of(command, *IN_CALL)
@@ -456,10 +465,10 @@ class Company:
         good = outcome == "answered" if a.answered is not None else outcome in OUTCOMES or (
             command["role"] == "router" and outcome in ("pbx_lost", "agent_offline"))
         refuse_if(not good, "bad_outcome")
-        self.ended_call(c, a, outcome)
+        talked = self.ended_call(c, a, outcome)
         if outcome in NOT_COUNTED:
             c.attempts -= 1
-        self.emit("call.ended", c, a, command=command)
+        self.emit("call.ended", c, a, *talked, command=command)
 
     # ---- out of the agent's hands ----
 
@@ -578,8 +587,8 @@ class Company:
         refuse_if(c.deadline > self.now, "not_due")
         if c.attempt is not None:
             a = self.attempts[c.attempt]
-            self.ended_call(c, a, "failed" if a.answered is None else "answered")
-            self.emit("call.ended", c, a, command=command)
+            talked = self.ended_call(c, a, "failed" if a.answered is None else "answered")
+            self.emit("call.ended", c, a, *talked, command=command)
             return
         event = "callback.given_back"
         dialled = self.dialled(c)
@@ -682,6 +691,7 @@ class Company:
         if s.state == "logged_out":
             s.become(*(("ready", None) if args.get("ready") else ("not_ready", "signed_in")), self.now)
             s.lost = self.now + GRACE_MS
+            s.accepted = s.talk = 0
             self.emit("agent.signed_in", s)
         elif s.state == "not_ready" and args.get("ready"):
             s.become("ready", None, self.now)

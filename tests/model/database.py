@@ -30,7 +30,7 @@ SELECT (SELECT json_agg(json_build_object('id', c.callback_id, 'queue', c.queue_
 	(SELECT json_agg(json_build_object('id', s.agent_id, 'agent', s.agent_id, 'seq', s.seq, 'since', ms(s.since),
 		'idle_since', ms(s.idle_since), 'state', s.state, 'reason', s.reason, 'deadline', ms(s.deadline_at),
 		'next_state', s.next_state, 'next_reason', s.next_reason, 'missed', s.missed, 'connected', s.connected,
-		'node', s.node_id, 'lost', ms(s.lost_at)))
+		'node', s.node_id, 'lost', ms(s.lost_at), 'offered_seq', s.offered_seq, 'accepted', s.accepted, 'talk', s.talk_ms))
 	   FROM agent_status s WHERE s.tenant_id = %(t)s),
 	(SELECT json_object_agg(encode(x.token_hash, 'hex'), x.agent_id) FROM session x WHERE x.tenant_id = %(t)s),
 	(SELECT json_build_array(count(*), min(e.seq), max(e.seq)) FROM event e WHERE e.tenant_id = %(t)s)

@@ -30,6 +30,9 @@ SELECT is(jsonb_build_array(fx.did(), (fx.c('c')).state, (fx.c('c')).agent_id, (
 	jsonb_build_array('call.ended:1', 'ready_to_call', 1, NULL, 1, fx.ms(608)), 'the same agent keeps it, for as long as the queue says');
 SELECT is(jsonb_build_array((fx.a('c#1')).state, ms((fx.a('c#1')).ended_at)), jsonb_build_array('answered', fx.ms(8)), 'the attempt stays answered');
 
+SELECT is((fx.s(1)).talk_ms, 3000::bigint, 'as long as they talked, and were on hold, is counted');
+SELECT is(fx.body() #> '{status,talk_ms}', '3000', 'as his status tells');
+
 -- and those that are not
 SELECT is(fx.does(9, 'call', 'c', by => 1, v => fx.v('c'), id => 'c#2'), 'ok', 'he dials again');
 SELECT is(fx.does(9, 'ended', a => 'c#2', by => 1, args => '{"outcome": "answered"}'), 'bad_outcome', 'what was not answered');
@@ -41,6 +44,8 @@ SELECT is(fx.does(11, 'call', 'c', by => 1, v => fx.v('c'), id => 'c#3'), 'ok', 
 SELECT is(jsonb_build_array((fx.a('c#3')).number, (fx.c('c')).attempts), jsonb_build_array(3, 2), 'a dial''s number is its own, counted or not');
 SELECT is(fx.does(12, 'ended', a => 'c#3', by => 1), 'ok', 'ended without a word');
 SELECT is((fx.a('c#3')).state, 'no_answer', 'is no answer');
+SELECT is((fx.s(1)).talk_ms, 3000::bigint, 'nobody talked');
+SELECT is(fx.body() ? 'status', false, 'and nothing is told of him');
 SELECT fx.callback('t ' || x, 'establishing', ARRAY[fx.agent(20 + n::int)]) FROM unnest('{busy,no_answer,declined,machine,invalid,unreachable,cancelled,failed}'::text[]) WITH ORDINALITY u(x, n);
 SELECT is(jsonb_build_array(fx.does(13, 'ended', a => 't ' || x || '#1', by => 20 + n::int, args => jsonb_build_object('outcome', x))),
 	'["ok"]', 'outcome ' || x) FROM unnest('{busy,no_answer,declined,machine,invalid,unreachable,cancelled,failed}'::text[]) WITH ORDINALITY u(x, n);
@@ -57,7 +62,10 @@ SELECT is(jsonb_build_array((fx.a('phone#1')).state, (fx.c('phone')).attempts), 
 -- others who may
 SELECT is(fx.does(14, 'hold', a => 'pbx#1', by => 9, role => 'supervisor'), 'ok', 'a supervisor, for an agent');
 SELECT is(fx.did(), 'call.on_hold:30', 'whom it concerns');
+UPDATE agent_status SET talk_ms = 4294967296 WHERE tenant_id = fx.t() AND agent_id = 30;
+SELECT fx.settle();
 SELECT is(fx.does(14, 'ended', a => 'pbx#1', role => 'operator'), 'ok', 'an operator');
+SELECT is((fx.s(30)).talk_ms, 4294967296 + 34000, 'it is his call, whoever ends it');
 
 -- deadlines
 SELECT fx.callback('rings', 'establishing', ARRAY[fx.agent(40)]), fx.callback('talks', 'on_hold', ARRAY[fx.agent(41)]);
@@ -68,6 +76,8 @@ SELECT is(jsonb_build_array(fx.did(), fx.body() -> 'reason', (fx.a('rings#1')).s
 SELECT is(fx.does(600, 'callback_deadline', 'talks', v => fx.v('talks')), 'ok', 'a call nobody ended');
 SELECT is(jsonb_build_array((fx.a('talks#1')).state, (fx.c('talks')).state, (fx.c('talks')).attempt_id),
 	jsonb_build_array('answered', 'ready_to_call', NULL), 'was answered all the same');
+SELECT is((fx.s(41)).talk_ms, 620000::bigint, 'and is counted');
+SELECT is((fx.s(40)).talk_ms, 0::bigint, 'as no other is');
 
 SELECT is(fx.broken(), '', 'rows and log agree');
 SELECT * FROM finish();

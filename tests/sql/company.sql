@@ -7,7 +7,7 @@
 SET client_min_messages = warning;
 BEGIN;
 SET LOCAL search_path = callbackd, public;
-SELECT plan(131);
+SELECT plan(147);
 
 \set t0 1780000000000
 SELECT ok(tenant_create('company-test') > 0, 'a company');
@@ -16,6 +16,7 @@ SELECT is(count(*), 1::bigint, 'with a secret for links') FROM secret JOIN tenan
 SELECT is(tenant_create('Company Test'), NULL, 'of a name that can be one');
 CREATE FUNCTION pg_temp.tenant() RETURNS int LANGUAGE sql STABLE AS $$ SELECT tenant_id FROM tenant WHERE name = 'company-test' $$;
 INSERT INTO queue (tenant_id, queue_id, name, label, version) SELECT tenant_create('company-other'), 1, 'q', 'Q', 1;
+INSERT INTO agent (tenant_id, agent_id, name, label, version) SELECT tenant_create('company-other'), 1, 'a', 'A', 1;
 INSERT INTO form (tenant_id, form_id, form_key, label, version, queue_id) SELECT tenant_create('company-other'), 1, 'company-taken', 'T', 1, 1;
 
 CREATE TEMP TABLE got (n int, what text, ord int, seq bigint, at bigint, kind text, agent_id int, body jsonb) ON COMMIT DROP;
@@ -56,7 +57,9 @@ SELECT is(pg_temp.errors(jsonb_set(:'doc', path, value)), field, format('%s = %s
 	('{skills,0,name}', '7', 'skills[0].name queues[0].skills.loans agents[0].skills.loans'),
 	('{skills,0,label}', '"two\nlines"', 'skills[0].label'),
 	('{queues,1}', '{"label": "x"}', 'queues[1].name'),
-	('{queues,1,strategy}', '"random"', 'queues[1].strategy'),
+	('{queues,1,strategy}', '"longest"', 'queues[1].strategy'),
+	('{queues,1,strategy}', '"random, top_down"', 'queues[1].strategy'),
+	('{queues,1,strategy}', '"random"', NULL),
 	('{queues,1,skills}', '{"loans": 0}', 'queues[1].skills.loans'),
 	('{queues,1,skills}', '{"loans": 11}', 'queues[1].skills.loans'),
 	('{queues,1,skills}', '{"loans": "3"}', 'queues[1].skills.loans'),
@@ -86,6 +89,9 @@ SELECT is(pg_temp.errors(jsonb_set(:'doc', path, value)), field, format('%s = %s
 	('{dispositions,0,class}', '"maybe"', 'dispositions[0].class'),
 	('{agents,1,role}', '"operator"', 'agents[1].role'),
 	('{agents,1,name}', '"ann"', 'agents[1].name'),
+	('{agents,1,position}', '-1', 'agents[1].position'),
+	('{agents,1,position}', '10001', 'agents[1].position'),
+	('{agents,1,position}', '"1"', 'agents[1].position'),
 	('{agents,1,password}', '""', 'agents[1].password'),
 	('{forms,0,key}', '"company-taken"', 'forms[0].key'),
 	('{forms,0,key}', '"x"', 'forms[0].key'),
@@ -133,10 +139,10 @@ END
 $$;
 SELECT is(array_agg(m.member ORDER BY m.member) FILTER (WHERE NOT (pg_temp.accepts(t.name, m.member, m.low) AND pg_temp.accepts(t.name, m.member, m.high))), NULL,
 	t.name || ': its limits are taken by the table')
-  FROM company_member() m JOIN (VALUES ('company', 'tenant'), ('queue', 'queue'), ('form', 'form')) t(object, name) USING (object) WHERE m.type = 'int' GROUP BY t.name;
+  FROM company_member() m JOIN (VALUES ('company', 'tenant'), ('queue', 'queue'), ('form', 'form'), ('agent', 'agent')) t(object, name) USING (object) WHERE m.type = 'int' GROUP BY t.name;
 SELECT is(array_agg(m.member ORDER BY m.member) FILTER (WHERE pg_temp.accepts(t.name, m.member, m.low - 1) OR m.high < 1000000000 AND pg_temp.accepts(t.name, m.member, m.high + 1)),
 	NULL, t.name || ': and nothing beyond')
-  FROM company_member() m JOIN (VALUES ('company', 'tenant'), ('queue', 'queue'), ('form', 'form')) t(object, name) USING (object) WHERE m.type = 'int' GROUP BY t.name;
+  FROM company_member() m JOIN (VALUES ('company', 'tenant'), ('queue', 'queue'), ('form', 'form'), ('agent', 'agent')) t(object, name) USING (object) WHERE m.type = 'int' GROUP BY t.name;
 SELECT is(array_agg(k ORDER BY k) FILTER (WHERE v IS DISTINCT FROM fallback AND k NOT IN ('name', 'key', 'label', 'queue')), NULL, p.object || ': what is left out is the table''s default')
   FROM (SELECT object, item FROM company_present(tenant_create('company-other'))) p, jsonb_each(p.item) e(k, v) LEFT JOIN LATERAL
 	(SELECT m.fallback FROM company_member() m WHERE m.object = p.object AND m.member = k) m ON true
@@ -217,6 +223,14 @@ SELECT is(body #> '{queue,retries}', '{"busy": {"delay_s": 1800, "attempts": 2},
 SELECT is(company_show('company-test')::jsonb #> '{queues,1,retries,declined}', '"stop"', 'is shown');
 SELECT is(pg_temp.apply(16, :'doc'), 'ok', 'and gone again');
 SELECT is(company_show('no-such-company'), NULL, 'no such company');
+
+-- Every strategy by its name; and who stands where.
+SELECT is(pg_temp.apply(20 + n::int, jsonb_set(jsonb_set(:'doc', '{queues,1,strategy}', to_jsonb(s)), '{agents,1,position}', to_jsonb(n))), 'ok', s || ' is one')
+  FROM unnest('{round_robin,fewest_calls,least_talk_time,top_down,random}'::text[]) WITH ORDINALITY u(s, n);
+SELECT is(body -> 'changes', '[{"object": "queue", "name": "support", "action": "change", "fields": {"strategy": ["top_down", "random"]}},
+	{"object": "agent", "name": "sue", "action": "change", "fields": {"position": [4, 5]}}]', 'and what changed is told') FROM got WHERE n = 25 AND ord IS NOT NULL;
+SELECT is(body #> '{agent,position}', '5', 'with the agent') FROM got WHERE n = 25 AND kind = 'agent.changed';
+SELECT is(pg_temp.apply(26, company_show('company-test')::jsonb), 'unchanged', 'and shown');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -1,6 +1,6 @@
 -- offers: who may be offered what, and what accept, reject and timeout make of it.
 \ir fixture/company.sql
-SELECT plan(64);
+SELECT plan(78);
 
 -- one offer, accepted
 SELECT fx.callback('plain');
@@ -96,6 +96,31 @@ SELECT is(jsonb_build_array((fx.s(14)).state, (fx.s(14)).deadline_at), jsonb_bui
 SELECT fx.callback('worn', 'offered', '{16}', p_offers => 5);
 SELECT is(fx.does(322, 'reject', o => 'worn/16', by => 16), 'ok', 'the last offer that the queue allows');
 SELECT is(fx.did() || ' ' || (fx.c('worn')).reason, 'offer.rejected:16 callback.failed max_offers', 'fails it');
+
+-- what strategies go by: turns, and what was accepted
+CREATE FUNCTION fx.stands(agent int) RETURNS jsonb LANGUAGE sql STABLE
+AS $$ SELECT jsonb_build_array((fx.s(agent)).offered_seq, (fx.s(agent)).accepted) $$;
+SELECT fx.agent(n) FROM generate_series(31, 35) n;
+SELECT fx.callback('turn', p_queue => 2);
+SELECT is(fx.does(330, 'offer', 'turn', v => fx.v('turn'), "to" => fx.to('turn', 31, 32, 33, 34)), 'ok', 'four are offered it');
+SELECT (fx.o('turn/31')).seq AS o31, (fx.o('turn/32')).seq AS o32, (fx.o('turn/33')).seq AS o33 \gset
+SELECT is(jsonb_agg(fx.stands(n)), '[[null, 0], [null, 0], [null, 0], [null, 0]]', 'which uses up nobody''s turn yet') FROM generate_series(31, 34) n;
+SELECT is(fx.does(331, 'reject', o => 'turn/31', by => 31), 'ok', 'one rejects');
+SELECT is(fx.stands(31), jsonb_build_array(:o31, 0), 'that was his turn, as of when he was offered it');
+SELECT is(fx.body() #> '{status,offered_seq}', to_jsonb(:o31), 'as his status tells');
+SELECT is(fx.does(350, 'offer_timeout', o => 'turn/32'), 'ok', 'one misses it');
+SELECT is(fx.stands(32), jsonb_build_array(:o32, 0), 'that was his');
+SELECT is(fx.does(350, 'accept', o => 'turn/33', by => 33), 'ok', 'one accepts');
+SELECT is(fx.stands(33), jsonb_build_array(:o33, 1), 'that was his, and is counted');
+SELECT is(fx.stands(34), '[null, 0]', 'who was too slow has his turn before him');
+SELECT fx.callback('withdrawn', 'offered', '{34}');
+SELECT is(fx.does(351, 'cancel', 'withdrawn', role => 'operator', v => fx.v('withdrawn')), 'ok', 'the callback is cancelled');
+SELECT is(fx.did() || fx.stands(34)::text, 'callback.cancelled offer.cancelled:34[null, 0]', 'so has he');
+SELECT fx.callback('more', 'offered', '{35}');
+UPDATE agent_status SET accepted = 7, talk_ms = 5 WHERE tenant_id = fx.t() AND agent_id = 35;
+SELECT fx.settle();
+SELECT is(fx.does(352, 'accept', o => 'more/35', by => 35), 'ok', 'one more');
+SELECT is(fx.stands(35) -> 1, '8', 'is one more');
 
 SELECT is(fx.broken(), '', 'rows and log agree');
 SELECT * FROM finish();

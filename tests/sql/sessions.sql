@@ -6,7 +6,7 @@ CREATE FUNCTION fx.sessions(p_agent int) RETURNS int LANGUAGE sql STABLE
 AS $$ SELECT count(*)::int FROM session WHERE tenant_id = fx.t() AND agent_id = p_agent $$;
 CREATE FUNCTION fx.lock(p_agent int) RETURNS jsonb LANGUAGE sql STABLE
 AS $$ SELECT jsonb_build_array(failures, ms(locked_until)) FROM agent WHERE tenant_id = fx.t() AND agent_id = p_agent $$;
-SELECT plan(62);
+SELECT plan(67);
 
 -- in
 SELECT is(fx.does(1, 'sign_in', agent => 7, args => fx.token('a'), id => 'in'), 'ok', 'sign in');
@@ -80,6 +80,17 @@ SELECT is(fx.does(1400, 'sign_out', by => 7, agent => 7, args => fx.token('h')),
 SELECT is(fx.did() || fx.sessions(7), 'session.closed:7 session.closed:7 agent.signed_out:70', 'is the last: what ran out does not count');
 SELECT is(fx.does(1400, 'sign_out', by => 9, role => 'supervisor', agent => 1), 'ok', 'one who has no session any more');
 SELECT is(fx.did(), 'agent.signed_out:1', 'is signed out too');
+
+-- what is counted of one sign-in to the next
+UPDATE agent_status SET accepted = 3, talk_ms = 5000, offered_seq = 1 WHERE tenant_id = fx.t() AND agent_id = 3;
+SELECT fx.settle();
+CREATE FUNCTION fx.counts(agent int) RETURNS jsonb LANGUAGE sql STABLE
+AS $$ SELECT jsonb_build_array((fx.s(agent)).accepted, (fx.s(agent)).talk_ms, (fx.s(agent)).offered_seq) $$;
+SELECT is(fx.does(1400, 'sign_in', agent => 3, args => fx.token('i')) || fx.counts(3)::text, 'ok[3, 5000, 1]', 'a second desk begins nothing anew');
+SELECT is(fx.does(1400, 'sign_out', by => 3, agent => 3), 'ok', 'he goes');
+SELECT is(fx.counts(3), '[3, 5000, 1]', 'it is known what he did');
+SELECT is(fx.does(1400, 'sign_in', agent => 3, args => fx.token('j')), 'ok', 'he comes back');
+SELECT is(fx.counts(3), '[0, 0, 1]', 'and begins anew, but for his turn');
 
 -- rows that no change carries: the run may name an agent once
 SELECT throws_ok($$ SELECT fx.execute(1500, fx.command('sign_in_failed', agent => 2) || '{"run": 1}', fx.command('sign_in_failed', agent => 2) || '{"run": 1}') $$,

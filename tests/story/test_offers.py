@@ -134,6 +134,88 @@ def test_ring_all_two_accept_in_the_same_moment(world):
         winner.post(f"/v1/callbacks/{asked['id']}/done", {"version": version, "disposition": "sold"})
 
 
+def test_round_robin_goes_by_turns(world):
+    world.company(queues__0__strategy="round_robin", queues__0__after_call_work_s=0)
+    desks = {name: world.person(name, ready=True) for name in ("ann", "bob", "sue")}
+    serve(world, *offered(world, desks, "ann"))
+    serve(world, *offered(world, desks, "bob"), talk_s=60)
+    desks["sue"].not_ready()
+    world.advance(1)
+    desks["sue"].ready()
+    person, offer = offered(world, desks, "sue")  # idle for the shortest time, and never asked
+    person.reject(offer)
+    # back in the queue: ann's turn is the longest ago
+    serve(world, desks["ann"], desks["ann"].offered(offer["callback"]))
+    # who only had to take it back had his turn before him
+    _, offer = offered(world, desks, "bob")
+    turn = desks["bob"].state()["status"]["offered_seq"]
+    with world.servers[0].operator() as operator:
+        answer = operator.post(f"/v1/callbacks/{offer['callback']}/cancel", json={})
+    assert answer.status_code == 200, answer.text
+    desks["bob"].stream.expect("offer.cancelled")
+    assert desks["bob"].state()["status"]["offered_seq"] == turn
+    serve(world, *offered(world, desks, "bob"))
+
+
+def test_fewest_calls_counts_from_the_sign_in(world):
+    world.company(queues__0__strategy="fewest_calls", queues__0__after_call_work_s=0)
+    desks = {name: world.person(name, ready=True) for name in ("ann", "bob")}
+    serve(world, *offered(world, desks, "ann"))
+    desks["bob"].not_ready()
+    world.advance(1)
+    desks["bob"].ready()
+    serve(world, *offered(world, desks, "bob"))  # ann is idle for longer, and had one more
+    assert [desks[name].state()["status"]["accepted"] for name in ("ann", "bob")] == [1, 1]
+    person, offer = offered(world, desks, "ann")  # as many: the longest idle
+    person.reject(offer)
+    serve(world, desks["bob"], desks["bob"].offered(offer["callback"]))
+    serve(world, *offered(world, desks, "ann"))
+    assert [desks[name].state()["status"]["accepted"] for name in ("ann", "bob")] == [2, 2], "a rejected one does not count"
+    world.advance(1)
+    desks["bob"].do("DELETE", "/v1/session")
+    desks["bob"] = world.person("bob", ready=True)
+    serve(world, *offered(world, desks, "bob"))
+
+
+def test_least_talk_time_counts_calls_not_callbacks(world):
+    world.company(queues__0__strategy="least_talk_time", queues__0__after_call_work_s=0)
+    desks = {name: world.person(name, ready=True) for name in ("ann", "bob")}
+    serve(world, *offered(world, desks, "ann"), talk_s=60)
+    serve(world, *offered(world, desks, "bob"), talk_s=25)
+    serve(world, *offered(world, desks, "bob"), talk_s=25)
+    serve(world, *offered(world, desks, "bob"), talk_s=25)
+    assert [desks[name].state()["status"]["talk_ms"] for name in ("ann", "bob")] == [60000, 75000]
+    serve(world, *offered(world, desks, "ann"))
+
+
+def test_top_down_asks_the_same_first(world):
+    world.company(queues__0__strategy="top_down", queues__0__after_call_work_s=0, agents__0__position=2, agents__1__position=1,
+                  agents__2__position=2)
+    desks = {name: world.person(name, ready=True) for name in ("sue", "ann", "bob")}
+    serve(world, *offered(world, desks, "bob"))
+    world.advance(1)
+    person, offer = offered(world, desks, "bob")
+    other, another = offered(world, desks, "ann")  # he is taken; she is set up before sue
+    serve(world, person, offer)
+    serve(world, other, another)
+    world.company(queues__0__strategy="top_down", queues__0__after_call_work_s=0, agents__0__position=2, agents__1__position=3,
+                  agents__2__position=1)
+    serve(world, *offered(world, desks, "sue"))
+
+
+def test_random_draws_lots(world):
+    world.company(queues__0__strategy="random", queues__0__after_call_work_s=0)
+    desks = {name: world.person(name, ready=True) for name in ("ann", "bob")}
+    names = []
+    for _ in range(24):
+        world.advance(1)
+        person, offer = offered(world, desks)
+        serve(world, person, offer)
+        names.append(person.name)
+    assert set(names) == {"ann", "bob"}
+    assert any(a == b for a, b in zip(names, names[1:])), "they took turns, as by longest_idle"
+
+
 def test_a_stale_tab_cannot_close_what_came_back(world):
     ann = world.person("ann", ready=True)
     asked = world.visit()
@@ -194,6 +276,26 @@ def test_priority_then_promise(world):
     ann = world.person("ann", ready=True)
     assert ann.offered()["callback"] == early["id"]
     assert early["id"] != late["id"]
+
+
+def offered(world, desks, name=None):
+    """A visitor comes: (who is offered it, the offer); it is to be the one of that name."""
+    asked = world.visit()
+    who = holder(world, asked)
+    assert name in (None, who)
+    return desks[who], desks[who].offered(asked["id"])
+
+
+def serve(world, person, offer, talk_s=0):
+    """Accepts it, talks for so long, and is done."""
+    callback = f"/v1/callbacks/{offer['callback']}"
+    version = person.accept(offer)["callback"]["seq"]
+    if talk_s:
+        attempt = person.post(f"{callback}/call", {"version": version})["attempt"]["id"]
+        person.post(f"/v1/attempts/{attempt}/connected")
+        world.advance(talk_s)
+        version = person.post(f"/v1/attempts/{attempt}/ended")["callback"]["seq"]
+    person.post(f"{callback}/done", {"version": version, "disposition": "sold"})
 
 
 def pending(world, asked):

@@ -1,11 +1,13 @@
 /*
  * test_match: who gets what. A case is one line; to add one, add a line.
  *
- * agents     name:skills:idle since:state ...   name a letter; skills letter and level, "-" none: x5y3;
- *            state: ready, not_ready, acw (after-call work), out (logged out), gone (desk lost), busy, offered, removed
+ * agents     name:skills:idle since:state[:standing] ...   name a letter; skills letter and level, "-" none: x5y3;
+ *            state: ready, not_ready, acw (after-call work), out (logged out), gone (desk lost), busy, offered, removed;
+ *            standing: last turn/callbacks accepted/time talked/position
  * callbacks  number:needs:priority:promise[:tried] ...   numbers from 1 in order; tried who@when,...;
  *            instead of needs "-": none
- * queue      strategy/needs/cool-down[/hours]: one, or ring and how many at most; open only then: 90-110,200-300
+ * queue      strategy/needs/cool-down[/hours]: one (longest_idle), ring (ring_all) and how many at most, or by
+ *            its name; open only then: 90-110,200-300
  * expect     number>agent+agent ... in the order of the matches; then, if one is kept back by a cool-down,
  *            until it is due or until the queue opens, next=when
  *
@@ -97,6 +99,32 @@ static const struct {
 	{ "it never opens again", "a:-:10:ready", "1:-:0:50", "one/-/20/10-20", "" },
 	{ "it is closed, and nobody there", "a:-:10:not_ready", "1:-:0:50", "one/-/20/150-160", "" },
 	{ "it is closed before any cool-down ends", "a:-:10:ready b:-:20:busy", "1:-:0:50:a@90", "one/-/20/150-160", "next=150" },
+
+	{ "round_robin: his turn is longest ago", "a:-:10:ready:9/1/1/1 b:-:20:ready:3/5/5/5 c:-:30:ready:7/0/0/0", "1:-:0:50 2:-:0:51 3:-:0:52", "round_robin/-/20", "1>b 2>c 3>a" },
+	{ "round_robin: who had none, first", "a:-:10:ready:1/0/0/0 b:-:20:ready:0/9/9/9", "1:-:0:50", "round_robin/-/20", "1>b" },
+	{ "round_robin: two had none", "a:-:20:ready b:-:10:ready c:-:20:ready", "1:-:0:50 2:-:0:50 3:-:0:50", "round_robin/-/20", "1>b 2>a 3>c" },
+	{ "round_robin: only who is able", "a:x1:10:ready:9/0/0/0 b:-:20:ready:3/0/0/0", "1:x1:0:50", "round_robin/-/20", "1>a" },
+	{ "round_robin: only who is free", "a:-:10:ready:9/0/0/0 b:-:20:acw:3/0/0/0 c:-:20:busy d:-:9:gone", "1:-:0:50", "round_robin/-/20", "1>a" },
+	{ "round_robin: one at a time", "a:-:10:ready b:-:20:ready", "1:-:0:50", "round_robin/-/20", "1>a" },
+	{ "round_robin: not who was tried", "a:-:10:ready:1/0/0/0 b:-:20:ready:2/0/0/0", "1:-:0:50:a@99", "round_robin/-/20", "1>b" },
+	{ "round_robin: cooling", "a:-:10:ready:1/0/0/0 b:-:20:busy", "1:-:0:50:a@99", "round_robin/-/20", "next=119" },
+	{ "round_robin: everybody was tried", "a:-:10:ready:1/0/0/0 b:-:20:ready:2/0/0/0", "1:-:0:50:b@98,a@99", "round_robin/-/20", "1>b" },
+
+	{ "fewest_calls", "a:-:10:ready:1/3/1/1 b:-:30:ready:9/1/9/9 c:-:20:ready:5/2/5/5", "1:-:0:50 2:-:0:51 3:-:0:52", "fewest_calls/-/20", "1>b 2>c 3>a" },
+	{ "fewest_calls: as many: longest idle", "a:-:30:ready:1/2/1/1 b:-:10:ready:9/2/9/9 c:-:20:ready:5/2/5/5", "1:-:0:50", "fewest_calls/-/20", "1>b" },
+	{ "fewest_calls: and idle as long: by id", "b:-:10:ready:1/2/1/1 a:-:10:ready:9/2/9/9", "1:-:0:50", "fewest_calls/-/20", "1>a" },
+
+	{ "least_talk_time", "a:-:10:ready:1/1/3000/1 b:-:30:ready:9/9/1000/9 c:-:20:ready:5/5/2000/5", "1:-:0:50 2:-:0:51 3:-:0:52", "least_talk_time/-/20", "1>b 2>c 3>a" },
+	{ "least_talk_time: as long: longest idle", "a:-:30:ready:1/1/7/1 b:-:10:ready:9/9/7/9", "1:-:0:50", "least_talk_time/-/20", "1>b" },
+	{ "least_talk_time: beyond 32 bits", "a:-:10:ready:0/0/4294967296/0 b:-:30:ready:0/0/5/0", "1:-:0:50", "least_talk_time/-/20", "1>b" },
+
+	{ "top_down", "a:-:10:ready:1/1/1/3 b:-:30:ready:9/9/9/1 c:-:20:ready:5/5/5/2", "1:-:0:50 2:-:0:51 3:-:0:52", "top_down/-/20", "1>b 2>c 3>a" },
+	{ "top_down: the same position: by id", "b:-:10:ready:0/0/0/7 a:-:30:ready:0/0/0/7 c:-:1:ready:0/0/0/8", "1:-:0:50", "top_down/-/20", "1>a" },
+	{ "top_down: the first is busy", "a:-:30:busy b:-:20:ready c:-:10:ready", "1:-:0:50", "top_down/-/20", "1>b" },
+
+	{ "random: the only one", "a:x1:30:ready b:-:20:ready c:x1:10:busy", "1:x1:0:50", "random/-/20", "1>a" },
+	{ "random: not who was tried", "a:-:30:ready b:-:20:ready", "1:-:0:50:a@99 2:-:0:51:b@99", "random/-/20", "1>b 2>a" },
+	{ "no strategy that is known here", "a:-:30:ready b:-:10:ready c:-:20:ready", "1:-:0:50 2:-:0:51 3:-:0:52", "tomorrows/-/20", "1>b 2>c 3>a" },
 };
 /* clang-format on */
 
@@ -122,8 +150,10 @@ make_queue(struct world *w, const char *text)
 	skills(needs, out);
 	if (strncmp(strategy, "ring", 4) == 0)
 		world_queue(w, 1, out, "ring_all", atoi(strategy + 4), cooldown);
-	else
+	else if (strcmp(strategy, "one") == 0)
 		world_queue(w, 1, out, "longest_idle", 1, cooldown);
+	else
+		world_queue(w, 1, out, strategy, 9, cooldown);
 	if (hours[0] != '\0')
 		world_hours(w, 1, hours);
 	/* What the busy and the offered have in hand is of a queue that nobody else is able for. */
@@ -142,13 +172,31 @@ occupy(struct world *w, int agent, bool busy)
 		world_accept(w, w->noffers);
 }
 
+/* "turn/accepted/talked/position" */
+static void
+make_standing(struct world *w, int id, const char *text)
+{
+	struct world_agent *a = &w->agents[id];
+	char has[64];
+	unsigned long turn;
+	long talked;
+
+	assert_int_equal(
+	    sscanf(text, "%lu/%d/%ld/%d", &turn, &a->accepted, &talked, &a->position), 4);
+	a->offered_seq = turn;
+	a->talk_ms = talked;
+	world_status(w, id, "agent.changed");
+	snprintf(has, sizeof(has), "%s", a->skills);
+	world_agent_change(w, id, has, a->removed);
+}
+
 static void
 make_agent(struct world *w, const char *text)
 {
-	char name, has[16], state[16], out[64];
+	char name, has[16], state[16], standing[32] = "", out[64];
 	int idle;
 
-	assert_int_equal(sscanf(text, "%c:%15[^:]:%d:%15s", &name, has, &idle, state), 4);
+	assert_true(sscanf(text, "%c:%15[^:]:%d:%15[^:]:%31s", &name, has, &idle, state, standing) >= 4);
 	int id = name - 'a' + 1;
 
 	skills(has, out);
@@ -168,6 +216,8 @@ make_agent(struct world *w, const char *text)
 	} else {
 		assert_non_null(strstr("ready not_ready acw out", state));
 	}
+	if (standing[0] != '\0')
+		make_standing(w, id, standing);
 }
 
 /* One class for each way to need something. */
@@ -334,12 +384,59 @@ many_idle_for_other_work(void **state)
 	world_free(w);
 }
 
+/* Whose lot is drawn: everybody's as often; by every node the same; for another offer of the same, another. */
+static void
+lots_are_even_and_everywhere_the_same(void **state)
+{
+	struct world *w = world_new(NOW * 1000);
+	int drawn[6] = { 0 }, before = 0, again = 0;
+
+	(void)state;
+	world_queue(w, 1, "", "random", 1, 0);
+	world_class(w, 1, 1, "");
+	struct projection *fed = world_load(w, 10, 10);
+
+	for (int id = 5; id > 0; id--)
+		world_agent(w, id, "", "ready", id);
+	for (int i = 0; i < 2000; i++) {
+		int n = world_submit(w, 1, 0, 1000, 1000, 0);
+		int64_t next_at = INT64_MAX;
+		struct match m, same;
+
+		for (int offer = 0; offer < 2; offer++) {
+			/* It has another version now. */
+			if (offer == 1)
+				world_changed(w, n, "callback.changed");
+			world_feed(w, fed);
+			struct projection *loaded = world_load(w, 10, 10);
+
+			assert_true(match_next(fed, NOW * 1000, &m, &next_at));
+			assert_true(match_next(loaded, NOW * 1000, &same, &next_at));
+			assert_int_equal(m.n, 1);
+			assert_int_equal(m.agents[0]->id, same.agents[0]->id);
+			projection_free(loaded);
+			if (offer == 0)
+				before = m.agents[0]->id;
+			drawn[m.agents[0]->id]++;
+		}
+		again += before == m.agents[0]->id;
+		world_finish(w, n, "cancelled");
+	}
+	/* 4,000 draws among five, by the standard deviation: 800 +- 4 * 25; of 2,000 pairs, 400 +- 4 * 18. */
+	for (int id = 1; id <= 5; id++)
+		assert_in_range(drawn[id], 700, 900);
+	assert_in_range(again, 328, 472);
+	projection_free(fed);
+	world_free(w);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_case_a_line),
 		cmocka_unit_test(many_idle_for_other_work),
+		cmocka_unit_test(lots_are_even_and_everywhere_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

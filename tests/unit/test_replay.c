@@ -98,18 +98,53 @@ tried_at(const struct world_callback *c, int agent)
 	return 0;
 }
 
-/* Takes the agent out of left[] who has the smallest key; 0 none. */
+/* Takes the agent out of left[] who has the smallest key, of several the one with the smallest tie; 0 none. */
 static int
-take_first(bool *left, const int64_t *key)
+take_first(bool *left, const int64_t *key, const int64_t *tie)
 {
 	int first = 0;
 
 	for (int a = 1; a <= AGENTS; a++) {
-		if (left[a] && (first == 0 || key[a] < key[first]))
+		if (left[a] &&
+		    (first == 0 || key[a] < key[first] ||
+			(key[a] == key[first] && tie[a] < tie[first])))
 			first = a;
 	}
 	left[first] = false;
 	return first;
+}
+
+/* splitmix64's last step. */
+static uint64_t
+mixed(uint64_t x)
+{
+	x ^= x >> 30;
+	x *= UINT64_C(0xbf58476d1ce4e5b9);
+	x ^= x >> 27;
+	x *= UINT64_C(0x94d049bb133111eb);
+	return x ^ x >> 31;
+}
+
+/* What the queue's strategy goes by. */
+static int64_t
+plain_key(const struct world *w, const char *strategy, int callback, int agent)
+{
+	const struct world_agent *a = &w->agents[agent];
+	struct id id = world_callback_id(callback);
+
+	if (strcmp(strategy, "round_robin") == 0)
+		return (int64_t)a->offered_seq;
+	if (strcmp(strategy, "fewest_calls") == 0)
+		return a->accepted;
+	if (strcmp(strategy, "least_talk_time") == 0)
+		return a->talk_ms;
+	if (strcmp(strategy, "top_down") == 0)
+		return a->position * 1000 + agent;
+	if (strcmp(strategy, "random") == 0)
+		return (int64_t)(mixed(mixed(mixed(id.hi) ^ id.lo) ^
+				     mixed(w->callbacks[callback].seq) ^ (uint64_t)agent) >>
+		    1);
+	return a->idle_since;
 }
 
 static int
@@ -117,13 +152,15 @@ plain_agents(const struct world *w, int callback, const bool *spare, int *agents
 {
 	const struct world_callback *c = &w->callbacks[callback];
 	const struct world_queue *q = &w->queues[w->classes[c->class].queue];
-	int want = q->ring_all ? q->ring_max : 1, n = 0;
+	int want = strcmp(q->strategy, "ring_all") == 0 ? q->ring_max : 1, n = 0;
 	bool fresh[AGENTS + 1] = { 0 }, tried[AGENTS + 1] = { 0 }, everybody = true, any = false;
-	int64_t idle[AGENTS + 1], when[AGENTS + 1];
+	int64_t key[AGENTS + 1], idle[AGENTS + 1], when[AGENTS + 1];
+	static const int64_t id[AGENTS + 1];
 
 	for (int a = 1; a <= AGENTS; a++) {
 		int64_t at = tried_at(c, a);
 
+		key[a] = plain_key(w, q->strategy, callback, a);
 		idle[a] = w->agents[a].idle_since;
 		when[a] = at;
 		if (!able(w, a, c->class))
@@ -134,8 +171,8 @@ plain_agents(const struct world *w, int callback, const bool *spare, int *agents
 		any |= fresh[a];
 	}
 	while (n < want &&
-	    (agents[n] = any	? take_first(fresh, idle)
-		    : everybody ? take_first(tried, when)
+	    (agents[n] = any	? take_first(fresh, key, idle)
+		    : everybody ? take_first(tried, when, id)
 				: 0) != 0)
 		n++;
 	return n;
@@ -300,7 +337,20 @@ step_status(struct world *w)
 	a->deadline_at = strcmp(a->state, "after_call_work") == 0 ? w->now + draw(10000) : 0;
 	if (draw(2) > 0)
 		a->idle_since = w->now * 16 + id;
+	/* A call of his ended; or he signed in again. */
+	a->talk_ms += draw(3) * 1000;
+	if (draw(8) == 0)
+		a->accepted = (int)(a->talk_ms = 0);
 	world_status(w, id, "agent.changed");
+}
+
+static const char *
+draw_strategy(void)
+{
+	static const char *const all[] = { "longest_idle", "ring_all", "round_robin",
+		"fewest_calls", "least_talk_time", "top_down", "random" };
+
+	return all[draw(sizeof(all) / sizeof(all[0]))];
 }
 
 static void
@@ -318,11 +368,13 @@ step_settings(struct world *w)
 		world_hours(w, id, spans);
 		break;
 	case 0:
-		world_queue(w, id, draw(2) > 0 ? "" : draw_skills(),
-		    draw(2) > 0 ? "ring_all" : "longest_idle", 1 + draw(4), draw(30));
+		world_queue(w, id, draw(2) > 0 ? "" : draw_skills(), draw_strategy(), 1 + draw(4),
+		    draw(30));
 		break;
 	case 1:
-		world_agent_change(w, 1 + draw(AGENTS), draw_skills(), draw(5) == 0);
+		id = 1 + draw(AGENTS);
+		w->agents[id].position = draw(4);
+		world_agent_change(w, id, draw_skills(), draw(5) == 0);
 		break;
 	default:
 		world_session(w, (int)w->seq, 1 + draw(AGENTS), false);
@@ -352,7 +404,8 @@ begin(unsigned history)
 
 	seed = history * 2654435761u + 12345;
 	for (int i = 1; i <= QUEUES; i++)
-		world_queue(w, i, "", i == 2 ? "ring_all" : "longest_idle", 3, 10);
+		world_queue(
+		    w, i, "", i == 1 ? "longest_idle" : i == 2 ? "ring_all" : draw_strategy(), 3, 10);
 	for (int i = 1; i <= CLASSES; i++)
 		world_class(w, i, 1 + i % QUEUES, i <= 2 ? "" : draw_skills());
 	for (int i = 1; i <= AGENTS; i++)

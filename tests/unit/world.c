@@ -76,11 +76,11 @@ world_queue(
 	json_t *body = event(w, "queue.changed");
 
 	*q = (struct world_queue){ .id = id,
-		.ring_all = strcmp(strategy, "ring_all") == 0,
 		.ring_max = ring_max,
 		.cooldown_s = cooldown_s,
 		.version = w->seq };
 	snprintf(q->skills, sizeof(q->skills), "%s", skills);
+	snprintf(q->strategy, sizeof(q->strategy), "%s", strategy);
 	json_object_set_new(body, "queue", world_queue_image(q));
 }
 
@@ -246,6 +246,8 @@ world_accept(struct world *w, int offer)
 	c->agent = w->offers[offer].agent;
 	c->deadline_at = w->now + 600000;
 	c->ntried = 0;
+	w->agents[c->agent].offered_seq = w->offers[offer].seq;
+	w->agents[c->agent].accepted++;
 	add_callback(w, body, w->offers[offer].callback);
 	add_offer(w, body, offer);
 	add_status(w, body, c->agent);
@@ -283,6 +285,7 @@ world_refuse(struct world *w, int offer, const char *state)
 	if (other_pending(w, offer, 0) == 0)
 		c->state = "scheduled";
 	w->agents[o->agent].idle_since = w->now;
+	w->agents[o->agent].offered_seq = o->seq;
 	add_callback(w, body, o->callback);
 	add_offer(w, body, offer);
 	add_status(w, body, o->agent);

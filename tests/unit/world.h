@@ -30,6 +30,9 @@ struct world_agent {
 	bool connected;
 	int node;
 	int64_t idle_since, deadline_at, lost_at;
+	uint64_t offered_seq;
+	int accepted, position;
+	int64_t talk_ms;
 };
 
 /* What is known of a queue's hours ends here, in ms: later than any history. */
@@ -38,7 +41,7 @@ struct world_agent {
 struct world_queue {
 	int id;
 	char skills[64];
-	bool ring_all;
+	char strategy[24];
 	int ring_max;
 	int cooldown_s;
 	bool hours;

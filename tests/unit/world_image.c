@@ -72,7 +72,7 @@ world_queue_image(const struct world_queue *q)
 	snprintf(name, sizeof(name), "queue%d", q->id);
 	json_t *image = json_pack("{s:i, s:I, s:s, s:b, s:o, s:s, s:i, s:i}", "id", q->id, "seq",
 	    (json_int_t)q->version, "name", name, "removed", 0, "skills", skills_image(q->skills),
-	    "strategy", q->ring_all ? "ring_all" : "longest_idle", "ring_max", q->ring_max,
+	    "strategy", q->strategy, "ring_max", q->ring_max,
 	    "reject_cooldown_s", q->cooldown_s);
 	if (q->hours) {
 		json_t *openings = json_array();
@@ -100,22 +100,25 @@ world_agent_image(const struct world_agent *a)
 	char name[16];
 
 	snprintf(name, sizeof(name), "agent%d", a->id);
-	return json_pack("{s:i, s:I, s:s, s:s, s:s, s:o, s:b}", "id", a->id, "seq",
+	return json_pack("{s:i, s:I, s:s, s:s, s:s, s:o, s:i, s:b}", "id", a->id, "seq",
 	    (json_int_t)a->version, "name", name, "label", name, "role", "agent", "skills",
-	    skills_image(a->skills), "removed", a->removed);
+	    skills_image(a->skills), "position", a->position, "removed", a->removed);
 }
 
 json_t *
 world_status_image(const struct world_agent *a)
 {
-	json_t *image = json_pack("{s:i, s:I, s:s, s:I, s:b}", "agent", a->id, "seq",
+	json_t *image = json_pack("{s:i, s:I, s:s, s:I, s:b, s:i, s:I}", "agent", a->id, "seq",
 	    (json_int_t)a->seq, "state", a->state, "idle_since_at", (json_int_t)a->idle_since,
-	    "connected", a->connected);
+	    "connected", a->connected, "accepted", a->accepted, "talk_ms",
+	    (json_int_t)a->talk_ms);
 
 	if (a->node != 0)
 		json_set_id(image, "node", world_node_id(a->node));
 	set_time(image, "deadline_at", a->deadline_at);
 	set_time(image, "lost_at", a->lost_at);
+	if (a->offered_seq != 0)
+		json_object_set_new(image, "offered_seq", json_integer((json_int_t)a->offered_seq));
 	return image;
 }
 
