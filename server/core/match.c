@@ -27,11 +27,21 @@ cool_before(const struct heap_node *na, const struct heap_node *nb)
 	return a->wake_at != b->wake_at ? a->wake_at < b->wake_at : a->id < b->id;
 }
 
+static bool
+ring_before(const struct heap_node *na, const struct heap_node *nb)
+{
+	const struct callback *a = heap_entry(na, struct callback, ring);
+	const struct callback *b = heap_entry(nb, struct callback, ring);
+
+	return a->ring_at != b->ring_at ? a->ring_at < b->ring_at : id_compare(a->id, b->id) < 0;
+}
+
 void
 match_init(struct projection *p)
 {
 	heap_init(&p->heads, head_before);
 	heap_init(&p->cooling, cool_before);
+	heap_init(&p->rings, ring_before);
 }
 
 void
@@ -39,6 +49,7 @@ match_fini(struct projection *p)
 {
 	heap_fini(&p->heads);
 	heap_fini(&p->cooling);
+	heap_fini(&p->rings);
 	bits_fini(&p->asleep);
 	bits_fini(&p->scratch);
 }
@@ -183,6 +194,51 @@ put_aside(struct projection *p, struct class *c, enum match_verdict verdict, int
 	pass_over(p, c);
 }
 
+/* ---- to one more agent ---- */
+
+void
+match_ring(struct projection *p, struct callback *cb, int64_t at)
+{
+	if (at == cb->ring_at)
+		return;
+	/* Out before the key changes. */
+	if (heap_in(&cb->ring))
+		heap_remove(&p->rings, &cb->ring);
+	cb->ring_at = at;
+	if (at != INT64_MAX)
+		heap_insert(&p->rings, &cb->ring);
+}
+
+static struct callback *
+first_ring(const struct projection *p)
+{
+	struct heap_node *n = heap_min(&p->rings);
+
+	return n != NULL ? heap_entry(n, struct callback, ring) : NULL;
+}
+
+/* After those that wait: they have nobody yet. */
+static bool
+ring_next(struct projection *p, int64_t now_ms, struct match *m, int64_t *next_at)
+{
+	struct callback *cb;
+
+	/* Nobody is free: an event, or the end of somebody's rest, will say when to look again. */
+	if (RB_EMPTY(&p->idle))
+		return false;
+	while ((cb = first_ring(p)) != NULL && cb->ring_at <= now_ms) {
+		int64_t open_at = hours_from(&cb->class->queue->hours, now_ms);
+
+		m->callback = cb;
+		if (open_at <= now_ms && strategy_choose(p, cb, now_ms, 1, m))
+			return true;
+		match_ring(p, cb, open_at > now_ms ? open_at : now_ms + RETRY_MS);
+	}
+	if (cb != NULL && cb->ring_at < *next_at)
+		*next_at = cb->ring_at;
+	return false;
+}
+
 bool
 match_next(struct projection *p, int64_t now_ms, struct match *m, int64_t *next_at)
 {
@@ -203,5 +259,5 @@ match_next(struct projection *p, int64_t now_ms, struct match *m, int64_t *next_
 	n = heap_min(&p->cooling);
 	if (n != NULL && heap_entry(n, struct class, cool)->wake_at < *next_at)
 		*next_at = heap_entry(n, struct class, cool)->wake_at;
-	return found;
+	return found || ring_next(p, now_ms, m, next_at);
 }

@@ -4,7 +4,9 @@
  * promise, then id, over all classes; agents as the queue's strategy says, by
  * longest idle for most, except that who rejected or missed this callback comes
  * after all others until the queue's cool-down has passed or everybody eligible
- * was tried, who was tried longest ago first.
+ * was tried, who was tried longest ago first. ring_progressively comes again for
+ * callbacks that are offered already: when nothing that waits can be matched, and
+ * the time has come, each goes to one agent more.
  */
 #ifndef CORE_MATCH_H
 #define CORE_MATCH_H
@@ -36,7 +38,7 @@ enum match_verdict {
 enum match_verdict match_judge(
     struct projection *, struct callback *, int64_t now_ms, struct match *, int64_t *again_at);
 /*
- * The next match at now, or false when no due callback has an available agent.
+ * The next match at now, or false when no callback has an available agent.
  * The caller must take both out of the running (router.c's overlay) before it
  * asks again. *next_at is lowered to when a cool-down ends, or a queue opens, that kept one back.
  */

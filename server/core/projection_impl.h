@@ -59,6 +59,7 @@ struct queue {
 	bool removed;
 	enum strategy strategy;
 	size_t ring_max;
+	int64_t ring_step_ms;
 	int64_t cooldown_ms;
 	struct needs needs;
 	struct hours hours;
@@ -200,6 +201,9 @@ struct callback {
 	struct tried *tried;
 	size_t ntried;
 	bool in_flight;			/* an offer is */
+	struct offer_list offers;	/* pending */
+	int64_t ring_at;		/* offered: to one more; INT64_MAX: not, or in flight */
+	struct heap_node ring;		/* in rings: has a ring_at */
 	struct id attempt;		/* zero: none */
 	struct deadline end;
 	json_t *image;			/* of offered and held ones only */
@@ -210,7 +214,9 @@ struct offer {
 	struct id id, callback;
 	uint64_t seq;
 	struct agent *agent;
-	LIST_ENTRY(offer) of_agent;
+	struct callback *of;		/* NULL: out of memory */
+	int64_t created_at;
+	LIST_ENTRY(offer) of_agent, of_callback;
 	struct deadline end;
 	json_t *image;
 };
@@ -273,7 +279,7 @@ struct projection {
 	struct waiting_key row_due, row_future;	/* the last waiting row of a load or refill */
 	bool row_seen;
 
-	struct heap heads, cooling;
+	struct heap heads, cooling, rings;
 	struct bits asleep;		/* classes with something passed over, by slot */
 	struct bits scratch;		/* strategy.c's; empty between calls */
 
@@ -353,6 +359,8 @@ void live_enter(struct projection *, struct callback *, enum place);
 void live_propose(struct projection *, struct callback *);
 /* May drop it: its place in the window was taken meanwhile. */
 void live_settled(struct projection *, struct callback *, int64_t again_at);
+/* How the queue's callbacks are offered has changed. */
+void live_queue_changed(struct projection *, const struct queue *);
 void live_free(struct projection *);
 
 /* projection_waiting.c */
@@ -397,5 +405,7 @@ void match_agent_wake(struct projection *, const struct agent *);
 void match_due_added(struct projection *, struct callback *);
 /* Called while it still is in the tree. */
 void match_due_removing(struct projection *, struct callback *);
+/* One that is offered is to be offered to one more at that time; INT64_MAX: not. */
+void match_ring(struct projection *, struct callback *, int64_t at);
 
 #endif

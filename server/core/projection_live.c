@@ -97,10 +97,58 @@ live_attempt(struct projection *p, const json_t *image, const char **why)
 
 /* ---- offers: held while they are pending ---- */
 
+/*
+ * When one more agent is to be offered it: a step after the newest offer that
+ * is still pending, so that one who rejects makes room for the next at once.
+ */
+static int64_t
+ring_time(const struct callback *cb)
+{
+	const struct queue *q = cb->place == PLACE_OFFERED ? cb->class->queue : NULL;
+	const struct offer *o;
+	int64_t newest = INT64_MIN;
+	size_t n = 0;
+
+	if (q == NULL || q->strategy != STRATEGY_RING_PROGRESSIVELY)
+		return INT64_MAX;
+	LIST_FOREACH (o, &cb->offers, of_callback) {
+		newest = o->created_at > newest ? o->created_at : newest;
+		n++;
+	}
+	if (n == 0 || n >= q->ring_max)
+		return INT64_MAX;
+	/* A supervisor may have offered it before its time: that is not for the others. */
+	int64_t at = newest + q->ring_step_ms;
+
+	return at < cb->due_at ? cb->due_at : at;
+}
+
+static void
+ring(struct projection *p, struct callback *cb)
+{
+	match_ring(p, cb, cb->in_flight ? INT64_MAX : ring_time(cb));
+}
+
+void
+live_queue_changed(struct projection *p, const struct queue *q)
+{
+	for (struct map_node *n = map_each(&p->callbacks, NULL); n != NULL;
+	     n = map_each(&p->callbacks, n)) {
+		struct callback *cb = map_entry(n, struct callback, by_id);
+
+		if (cb->place == PLACE_OFFERED && cb->class->queue == q)
+			ring(p, cb);
+	}
+}
+
 static void
 offer_drop(struct projection *p, struct offer *o)
 {
 	LIST_REMOVE(o, of_agent);
+	if (o->of != NULL) {
+		LIST_REMOVE(o, of_callback);
+		ring(p, o->of);
+	}
 	deadline_fini(&p->deadlines, &o->end);
 	map_remove(&p->offers, &o->by_id);
 	json_decref(o->image);
@@ -115,8 +163,14 @@ offer_new(struct projection *p, struct id id, struct agent *a, const json_t *ima
 	o->id = id;
 	o->seq = seq;
 	o->agent = a;
+	o->created_at = json_int(image, "created_at", 0);
 	(void)json_id(image, "callback", &o->callback);
+	o->of = live_find(p, o->callback);
 	LIST_INSERT_HEAD(&a->offers, o, of_agent);
+	if (o->of != NULL) {
+		LIST_INSERT_HEAD(&o->of->offers, o, of_callback);
+		ring(p, o->of);
+	}
 	map_insert(&p->offers, &o->by_id, map_hash_id(id));
 	deadline_init(&p->deadlines, &o->end, DEADLINE_OFFER);
 	deadline_set(&p->deadlines, &o->end, json_int(image, "deadline_at", INT64_MAX));
@@ -164,6 +218,7 @@ live_leave(struct projection *p, struct callback *cb)
 		return;
 	struct queue *q = cb->class->queue;
 
+	match_ring(p, cb, INT64_MAX);
 	switch (cb->place) {
 	case PLACE_FUTURE:
 		waiting_remove(p, cb);
@@ -219,10 +274,15 @@ void
 live_drop(struct projection *p, struct callback *cb)
 {
 	struct window *due = cb->place == PLACE_PROPOSED ? &cb->class->due : NULL;
+	struct offer *o;
 
 	live_leave(p, cb);
 	if (due != NULL)
 		waiting_check(p, due);
+	while ((o = LIST_FIRST(&cb->offers)) != NULL) {
+		LIST_REMOVE(o, of_callback);
+		o->of = NULL;
+	}
 	deadline_fini(&p->deadlines, &cb->end);
 	map_remove(&p->callbacks, &cb->by_id);
 	json_decref(cb->image);
@@ -234,6 +294,10 @@ void
 live_propose(struct projection *p, struct callback *cb)
 {
 	cb->in_flight = true;
+	if (cb->place == PLACE_OFFERED) {
+		ring(p, cb);
+		return;
+	}
 	live_leave(p, cb);
 	live_enter(p, cb, PLACE_PROPOSED);
 }
@@ -242,6 +306,8 @@ void
 live_settled(struct projection *p, struct callback *cb, int64_t again_at)
 {
 	cb->in_flight = false;
+	if (cb->place == PLACE_OFFERED && ring_time(cb) != INT64_MAX)
+		match_ring(p, cb, ring_time(cb) < again_at ? again_at : ring_time(cb));
 	if (cb->place != PLACE_PROPOSED)
 		return;
 	cb->again_at = again_at;
@@ -315,6 +381,7 @@ settle(struct projection *p, struct callback *cb, const json_t *image)
 		live_enter(p, cb, PLACE_HELD);
 	} else if (cb->state == CALLBACK_OFFERED) {
 		live_enter(p, cb, PLACE_OFFERED);
+		ring(p, cb);
 	} else if (waits) {
 		waiting_expiry(p, cb->expires_at);
 		waiting_add(p, cb);
@@ -342,7 +409,8 @@ callback_new(struct projection *p, struct id id, enum callback_state state)
 
 	cb->id = id;
 	cb->state = state;
-	cb->expires_at = INT64_MAX;
+	cb->expires_at = cb->ring_at = INT64_MAX;
+	LIST_INIT(&cb->offers);
 	deadline_init(&p->deadlines, &cb->end, DEADLINE_CALLBACK);
 	map_insert(&p->callbacks, &cb->by_id, map_hash_id(id));
 	return cb;

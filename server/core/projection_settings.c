@@ -140,6 +140,7 @@ queue_parse(struct projection *p, struct queue *q, const json_t *image, const ch
 	if (!strategy_parse(strategy, &q->strategy))
 		q->strategy = STRATEGY_LONGEST_IDLE;
 	q->ring_max = ring_max < MATCH_MAX ? (size_t)ring_max : MATCH_MAX;
+	q->ring_step_ms = json_int(image, "ring_step_s", 10) * 1000;
 	q->cooldown_ms = json_int(image, "reject_cooldown_s", 0) * 1000;
 	if (!queue_hours(p, q, why))
 		return false;
@@ -168,6 +169,7 @@ settings_queue(struct projection *p, const json_t *image, const char **why)
 		skill_fit_class(p, c);
 		match_class_wake(p, c);
 	}
+	live_queue_changed(p, q);
 	return true;
 }
 

@@ -308,6 +308,8 @@ router_reset(struct projection *p)
 	for (struct map_node *n = map_each(&p->callbacks, NULL); n != NULL;
 	     n = map_each(&p->callbacks, n)) {
 		cb = map_entry(n, struct callback, by_id);
+		if (cb->place == PLACE_OFFERED)
+			live_settled(p, cb, 0);
 		cb->in_flight = false;
 		deadline_back(&p->deadlines, &cb->end, 0);
 	}

@@ -27,9 +27,11 @@ AS $$
 	('queue', 'name', 'text', NULL, 1, 63, '^[A-Za-z0-9][A-Za-z0-9._@-]*$', 'must be of letters, digits, . _ @ and -'),
 	('queue', 'label', 'text', '""', 1, 200, '^[^[:cntrl:]]*$', 'must be one line of text'),
 	('queue', 'skills', 'skills', '{}', NULL, NULL, NULL, NULL),
-	('queue', 'strategy', 'text', '"longest_idle"', 1, 20, '^(longest_idle|ring_all|round_robin|fewest_calls|least_talk_time|top_down|random)$',
-		'must be longest_idle, ring_all, round_robin, fewest_calls, least_talk_time, top_down or random'),
+	('queue', 'strategy', 'text', '"longest_idle"', 1, 20, '^(longest_idle|ring_all|round_robin|fewest_calls|least_talk_time|top_down|random|ring_progressively)$',
+		'must be longest_idle, ring_all, round_robin, fewest_calls, least_talk_time, top_down, random or '
+		'ring_progressively'),
 	('queue', 'ring_max', 'int', '10', 1, 50, NULL, NULL),
+	('queue', 'ring_step_s', 'int', '10', 1, 3600, NULL, NULL),
 	('queue', 'priority', 'int', '0', -1000, 1000, NULL, NULL),
 	('queue', 'offer_timeout_s', 'int', '20', 1, 3600, NULL, NULL),
 	('queue', 'ready_to_call_s', 'int', '600', 1, 86400, NULL, NULL),

@@ -84,7 +84,7 @@ BEGIN
 		missed_limit = x.missed_limit, missed_rest_s = x.missed_rest_s, reject_cooldown_s = x.reject_cooldown_s,
 		max_offers = x.max_offers, max_attempts = x.max_attempts, retry_delay_s = x.retry_delay_s,
 		promise_window_s = x.promise_window_s, disposition_required = x.disposition_required, hours = x.hours,
-		retries = x.retries, attempts_per_day = x.attempts_per_day
+		retries = x.retries, attempts_per_day = x.attempts_per_day, ring_step_s = x.ring_step_s
 	RETURNING u.* INTO q;
 	q := opening_write(q, p_now);
 	RETURN image_queue(q);	-- a statement of its own: what was written by one it does not see

@@ -14,7 +14,8 @@ CREATE TABLE skill (
 -- queue: how its callbacks are offered. Times in seconds.
 --   skills               {"skill_id": level}: what every agent of the queue must have at least
 --   strategy             whom of those who are free a callback is offered to first; see server/core/strategy.c
---   ring_max             with ring_all: offers pending at once
+--   ring_max             with ring_all and ring_progressively: offers pending at once
+--   ring_step_s          with ring_progressively: one more, when the last that is pending is so old
 --   offer_timeout_s      an offer's life
 --   ready_to_call_s      how long an agent may keep an accepted callback without finishing it
 --   dial_timeout_s       longest Establishing; call_timeout_s: longest call
@@ -37,7 +38,8 @@ CREATE TABLE queue (
 	removed		boolean NOT NULL DEFAULT false,
 	skills		jsonb NOT NULL DEFAULT '{}',
 	strategy	text NOT NULL DEFAULT 'longest_idle' CHECK (strategy IN (
-			    'longest_idle', 'ring_all', 'round_robin', 'fewest_calls', 'least_talk_time', 'top_down', 'random')),
+			    'longest_idle', 'ring_all', 'round_robin', 'fewest_calls', 'least_talk_time', 'top_down', 'random',
+			    'ring_progressively')),
 	ring_max	int NOT NULL DEFAULT 10 CHECK (ring_max BETWEEN 1 AND 50),
 	priority	int NOT NULL DEFAULT 0 CHECK (priority BETWEEN -1000 AND 1000),
 	offer_timeout_s	int NOT NULL DEFAULT 20 CHECK (offer_timeout_s BETWEEN 1 AND 3600),
@@ -57,6 +59,7 @@ CREATE TABLE queue (
 	open_until	timestamptz,
 	retries		jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(retries) = 'object'),
 	attempts_per_day int NOT NULL DEFAULT 0 CHECK (attempts_per_day BETWEEN 0 AND 100),
+	ring_step_s	int NOT NULL DEFAULT 10 CHECK (ring_step_s BETWEEN 1 AND 3600),
 	PRIMARY KEY (tenant_id, queue_id),
 	UNIQUE (tenant_id, name)
 );

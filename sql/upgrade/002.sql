@@ -31,7 +31,8 @@ UPDATE meta SET oldest_node = 2;
 
 ALTER TABLE queue DROP CONSTRAINT queue_strategy_check;
 ALTER TABLE queue ADD CONSTRAINT queue_strategy_check CHECK (strategy IN (
-	'longest_idle', 'ring_all', 'round_robin', 'fewest_calls', 'least_talk_time', 'top_down', 'random'));
+	'longest_idle', 'ring_all', 'round_robin', 'fewest_calls', 'least_talk_time', 'top_down', 'random',
+	'ring_progressively'));
 ALTER TABLE agent ADD COLUMN position int NOT NULL DEFAULT 0 CHECK (position BETWEEN 0 AND 10000);
 ALTER TABLE agent_status ADD COLUMN offered_seq bigint, ADD COLUMN accepted int NOT NULL DEFAULT 0,
 	ADD COLUMN talk_ms bigint NOT NULL DEFAULT 0;
@@ -41,6 +42,7 @@ CREATE INDEX callback_ended ON callback (tenant_id, ended_at) WHERE ended_at IS 
 CREATE INDEX idempotency_key_callback ON idempotency_key (tenant_id, callback_id);
 
 INSERT INTO transition (command, from_state, to_state) VALUES
+	('offer',	'offered',	'offered'),
 	('erase',	'scheduled',	'cancelled'),
 	('erase',	'offered',	'cancelled'),
 	('erase',	'ready_to_call', 'cancelled');
@@ -69,3 +71,4 @@ INSERT INTO transition (command, from_state, to_state) VALUES
 
 ALTER TABLE queue ADD COLUMN retries jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(retries) = 'object');
 ALTER TABLE queue ADD COLUMN attempts_per_day int NOT NULL DEFAULT 0 CHECK (attempts_per_day BETWEEN 0 AND 100);
+ALTER TABLE queue ADD COLUMN ring_step_s int NOT NULL DEFAULT 10 CHECK (ring_step_s BETWEEN 1 AND 3600);

@@ -39,6 +39,7 @@ class Queue:
     disposition_required: bool
     retries: dict       # outcome: "stop" or (delay, attempts)
     attempts_per_day: int
+    strategy: str
 
 
 @dataclasses.dataclass
@@ -355,7 +356,8 @@ class Company:
     def offer(self, command):
         c = self.find(command)
         self.check_version(command, c)
-        refuse_if(c.state != "scheduled", "wrong_state")
+        more = c.state == "offered" and c.queue.strategy == "ring_progressively"
+        refuse_if(c.state != "scheduled" and not more, "wrong_state")
         refuse_if(c.linked_to is not None, "linked")
         refuse_if(c.due > self.now and command["role"] == "router", "not_due")
         takers = [t for t in command["to"] if self.available(t["agent"])]

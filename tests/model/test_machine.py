@@ -28,10 +28,12 @@ AGENTS = ["ann", "bob", "cid", "dan", "sue"]  # their ids are 1 to 5; sue superv
 
 SALES = dict(offer_timeout=20, ready_to_call=60, dial_timeout=30, call_timeout=120, after_call_work=30, missed_limit=2,
              missed_rest=90, max_offers=5, max_attempts=3, retry_delay=45, promise_window=400, disposition_required=True,
-             attempts_per_day=0, retries={"busy": {"delay_s": 70, "attempts": 1}, "declined": "stop", "no_answer": {"delay_s": 20}})
+             attempts_per_day=0, retries={"busy": {"delay_s": 70, "attempts": 1}, "declined": "stop", "no_answer": {"delay_s": 20}},
+             strategy="longest_idle")
 SUPPORT = dict(offer_timeout=15, ready_to_call=50, dial_timeout=25, call_timeout=100, after_call_work=0, missed_limit=1,
                missed_rest=0, max_offers=9, max_attempts=3, retry_delay=0, promise_window=0, disposition_required=False,
-               attempts_per_day=4, retries={"no_answer": {"attempts": 2}, "answered": {"delay_s": 90}})
+               attempts_per_day=4, retries={"no_answer": {"attempts": 2}, "answered": {"delay_s": 90}},
+               strategy="ring_progressively")
 SECONDS = ("offer_timeout", "ready_to_call", "dial_timeout", "call_timeout", "after_call_work", "missed_rest", "retry_delay",
            "promise_window")
 
@@ -43,7 +45,7 @@ def document(name):
                                            "duplicates": duplicates, "horizon_s": 3600, "address_limit": 0, "number_limit": 0}
     return {
         "company": {"name": name, "label": name, "grace_s": 30, "lockout_failures": 3, "lockout_s": 300},
-        "queues": [queue("sales", SALES), queue("support", SUPPORT, strategy="ring_all")],
+        "queues": [queue("sales", SALES), queue("support", SUPPORT)],
         "dispositions": [{"name": "sold", "label": "s", "class": "reached"}, {"name": "again", "label": "a", "class": "retry"},
                          {"name": "wrong_number", "label": "w", "class": "stop"}],
         "agents": [{"name": a, "label": a, "role": "supervisor" if a == "sue" else "agent"} for a in AGENTS],

@@ -7,7 +7,7 @@
 SET client_min_messages = warning;
 BEGIN;
 SET LOCAL search_path = callbackd, public;
-SELECT plan(147);
+SELECT plan(149);
 
 \set t0 1780000000000
 SELECT ok(tenant_create('company-test') > 0, 'a company');
@@ -67,6 +67,7 @@ SELECT is(pg_temp.errors(jsonb_set(:'doc', path, value)), field, format('%s = %s
 	('{queues,1,skills}', '{"german": 3}', 'queues[1].skills.german'),
 	('{queues,1,disposition_required}', '1', 'queues[1].disposition_required'),
 	('{queues,1,ring_max}', '51', 'queues[1].ring_max'),
+	('{queues,1,ring_step_s}', '0', 'queues[1].ring_step_s'),
 	('{queues,1,ring_max}', '99999999999999999999', 'queues[1].ring_max'),
 	('{queues,1,attempts_per_day}', '101', 'queues[1].attempts_per_day'),
 	('{queues,1,attempts_per_day}', '-1', 'queues[1].attempts_per_day'),
@@ -226,11 +227,11 @@ SELECT is(company_show('no-such-company'), NULL, 'no such company');
 
 -- Every strategy by its name; and who stands where.
 SELECT is(pg_temp.apply(20 + n::int, jsonb_set(jsonb_set(:'doc', '{queues,1,strategy}', to_jsonb(s)), '{agents,1,position}', to_jsonb(n))), 'ok', s || ' is one')
-  FROM unnest('{round_robin,fewest_calls,least_talk_time,top_down,random}'::text[]) WITH ORDINALITY u(s, n);
+  FROM unnest('{ring_progressively,round_robin,fewest_calls,least_talk_time,top_down,random}'::text[]) WITH ORDINALITY u(s, n);
 SELECT is(body -> 'changes', '[{"object": "queue", "name": "support", "action": "change", "fields": {"strategy": ["top_down", "random"]}},
-	{"object": "agent", "name": "sue", "action": "change", "fields": {"position": [4, 5]}}]', 'and what changed is told') FROM got WHERE n = 25 AND ord IS NOT NULL;
-SELECT is(body #> '{agent,position}', '5', 'with the agent') FROM got WHERE n = 25 AND kind = 'agent.changed';
-SELECT is(pg_temp.apply(26, company_show('company-test')::jsonb), 'unchanged', 'and shown');
+	{"object": "agent", "name": "sue", "action": "change", "fields": {"position": [5, 6]}}]', 'and what changed is told') FROM got WHERE n = 26 AND ord IS NOT NULL;
+SELECT is(body #> '{agent,position}', '6', 'with the agent') FROM got WHERE n = 26 AND kind = 'agent.changed';
+SELECT is(pg_temp.apply(27, company_show('company-test')::jsonb), 'unchanged', 'and shown');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -1,6 +1,6 @@
 -- offers: who may be offered what, and what accept, reject and timeout make of it.
 \ir fixture/company.sql
-SELECT plan(78);
+SELECT plan(93);
 
 -- one offer, accepted
 SELECT fx.callback('plain');
@@ -121,6 +121,29 @@ UPDATE agent_status SET accepted = 7, talk_ms = 5 WHERE tenant_id = fx.t() AND a
 SELECT fx.settle();
 SELECT is(fx.does(352, 'accept', o => 'more/35', by => 35), 'ok', 'one more');
 SELECT is(fx.stands(35) -> 1, '8', 'is one more');
+
+-- to one more, and one more
+UPDATE queue SET strategy = 'ring_progressively' WHERE tenant_id = fx.t() AND queue_id = 2;
+SELECT fx.agent(n) FROM generate_series(41, 43) n;
+SELECT fx.callback('prog', p_queue => 2);
+SELECT is(fx.does(360, 'offer', 'prog', v => fx.v('prog'), "to" => fx.to('prog', 41)), 'ok', 'one to begin with');
+SELECT is(fx.does(370, 'offer', 'prog', v => fx.v('prog') - 1, "to" => fx.to('prog', 42)), 'stale_version', 'who does not know it');
+SELECT is(fx.does(370, 'offer', 'prog', v => fx.v('prog'), "to" => jsonb_build_array(jsonb_build_object('offer', fx.id('twice'), 'agent', 41))),
+	'agent_unavailable', 'nobody is offered it twice');
+SELECT is(fx.does(370, 'offer', 'prog', v => fx.v('prog'), "to" => fx.to('prog', 42)), 'ok', 'one more');
+SELECT is(jsonb_build_array(fx.did(), (fx.c('prog')).state, (fx.c('prog')).offers), '["offer.created:42", "offered", 2]', 'is counted');
+SELECT is(fx.does(371, 'reject', o => 'prog/42', by => 42), 'ok', 'he rejects');
+SELECT is((fx.c('prog')).state, 'offered', 'the first has it still');
+SELECT is(fx.does(372, 'offer', 'prog', v => fx.v('prog'), "to" => fx.to('prog', 43)), 'ok', 'a third');
+SELECT is(fx.does(373, 'accept', o => 'prog/41', by => 41), 'ok', 'the first accepts');
+SELECT is(fx.did(), 'offer.accepted:41 offer.rescinded:43', 'and all others are rid of it');
+SELECT is(fx.does(374, 'offer', 'prog', v => fx.v('prog'), "to" => fx.to('prog', 42)), 'wrong_state', 'it is offered to nobody more');
+SELECT fx.callback('none', 'offered', '{42}', 2);
+SELECT is(fx.does(375, 'offer', 'none', v => fx.v('none'), "to" => fx.to('none', 43)), 'ok', 'another');
+SELECT is(fx.does(376, 'reject', o => 'none/43', by => 43) || fx.does(377, 'reject', o => 'none/42', by => 42), 'okok', 'all reject');
+SELECT is(jsonb_build_array((fx.c('none')).state, jsonb_array_length((fx.c('none')).tried)), '["scheduled", 2]', 'it waits again');
+SELECT fx.callback('plainly', 'offered', '{42}');
+SELECT is(fx.does(378, 'offer', 'plainly', v => fx.v('plainly'), "to" => fx.to('plainly', 43)), 'wrong_state', 'elsewhere one is enough');
 
 SELECT is(fx.broken(), '', 'rows and log agree');
 SELECT * FROM finish();

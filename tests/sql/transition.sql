@@ -2,6 +2,8 @@
 -- refused where the table says nothing.
 \ir fixture/company.sql
 
+-- where an offer may be joined by another
+UPDATE queue SET strategy = 'ring_progressively' WHERE tenant_id = fx.t();
 CREATE TABLE fx.kind (kind text, names text, args jsonb);
 INSERT INTO fx.kind VALUES
 	('offer', 'callback', NULL), ('accept', 'offer', NULL), ('reject', 'offer', NULL), ('offer_timeout', 'offer', NULL),
@@ -48,7 +50,7 @@ BEGIN
 		o => CASE k.names WHEN 'offer' THEN v_name || '/' || v_agent END,
 		a => CASE k.names WHEN 'attempt' THEN v_name || '#1' END,
 		agent => CASE k.names WHEN 'agent' THEN v_agent END,
-		"to" => CASE k.kind WHEN 'offer' THEN fx.to(v_name, v_other) END,
+		"to" => CASE k.kind WHEN 'offer' THEN fx.to(v_name, CASE x.variant WHEN 'others' THEN fx.agent(v_agent + 2) ELSE v_other END) END,
 		args => CASE k.kind WHEN 'done' THEN coalesce(x.args, k.args) ELSE k.args END);
 	RETURN ROW (k.kind, p_state, x.variant, nullif(v_refusal, 'ok'), (fx.c(v_name)).state, fx.v(v_name) <> v_before)::fx.outcome;
 END

@@ -216,6 +216,44 @@ def test_random_draws_lots(world):
     assert any(a == b for a, b in zip(names, names[1:])), "they took turns, as by longest_idle"
 
 
+def test_ring_progressively_rings_one_more(world):
+    world.company(queues__0__strategy="ring_progressively", queues__0__ring_step_s=5, queues__0__offer_timeout_s=60,
+                  queues__0__after_call_work_s=0, queues__0__ring_max=2)
+    desks = {name: world.person(name, ready=True) for name in ("ann", "bob", "sue")}
+    _, first = offered(world, desks, "ann")
+    assert desks["bob"].state()["offers"] == []
+    world.advance(5)
+    second = desks["bob"].offered(first["callback"])
+    world.advance(30)
+    assert desks["sue"].state()["offers"] == [], "two is as many as may"
+    desks["ann"].reject(first)  # there is room again. A supervisor sees everybody's offers: hers is meant
+    third = desks["sue"].stream.expect("offer.created", offer__agent=3)["offer"]
+    assert third["callback"] == first["callback"]
+    desks["bob"].accept(second)
+    desks["sue"].stream.expect("offer.rescinded", offer__id=third["id"])
+    late = desks["sue"].accept(third, status=409)
+    assert late["offer"]["state"] == "rescinded"
+    assert world.rows("SELECT offers, state FROM callback") == [(3, "ready_to_call")]
+
+
+def test_ring_progressively_one_that_times_out_and_all_that_reject(world):
+    world.company(queues__0__strategy="ring_progressively", queues__0__ring_step_s=15, queues__0__offer_timeout_s=20)
+    desks = {name: world.person(name, ready=True) for name in ("ann", "bob")}
+    _, first = offered(world, desks, "ann")
+    world.advance(15)
+    second = desks["bob"].offered(first["callback"])
+    world.advance(5)
+    assert desks["ann"].stream.expect("offer.timeout")["callback"]["state"] == "offered"
+    desks["bob"].reject(second)
+    # everybody was tried: from the beginning, with the one who was asked longest ago
+    again = desks["ann"].offered(first["callback"])
+    assert world.rows("SELECT count(*) FROM offer WHERE state = 'pending'") == [(1,)]
+    world.advance(15)
+    desks["bob"].offered(first["callback"])
+    desks["ann"].accept(again)
+    desks["bob"].stream.expect("offer.rescinded")
+
+
 def test_a_stale_tab_cannot_close_what_came_back(world):
     ann = world.person("ann", ready=True)
     asked = world.visit()

@@ -122,6 +122,8 @@ static const struct {
 	{ "top_down: the same position: by id", "b:-:10:ready:0/0/0/7 a:-:30:ready:0/0/0/7 c:-:1:ready:0/0/0/8", "1:-:0:50", "top_down/-/20", "1>a" },
 	{ "top_down: the first is busy", "a:-:30:busy b:-:20:ready c:-:10:ready", "1:-:0:50", "top_down/-/20", "1>b" },
 
+	{ "ring_progressively: one to begin with", "a:-:30:ready b:-:10:ready c:-:20:ready", "1:-:0:50 2:-:0:51", "ring_progressively/-/20", "1>b 2>c" },
+
 	{ "random: the only one", "a:x1:30:ready b:-:20:ready c:x1:10:busy", "1:x1:0:50", "random/-/20", "1>a" },
 	{ "random: not who was tried", "a:-:30:ready b:-:20:ready", "1:-:0:50:a@99 2:-:0:51:b@99", "random/-/20", "1>b 2>a" },
 	{ "no strategy that is known here", "a:-:30:ready b:-:10:ready c:-:20:ready", "1:-:0:50 2:-:0:51 3:-:0:52", "tomorrows/-/20", "1>b 2>c 3>a" },
@@ -143,12 +145,12 @@ skills(const char *text, char out[64])
 static void
 make_queue(struct world *w, const char *text)
 {
-	char strategy[16], needs[16], hours[64] = "", out[64];
+	char strategy[24], needs[16], hours[64] = "", out[64];
 	int cooldown;
 
-	assert_true(sscanf(text, "%15[^/]/%15[^/]/%d/%63s", strategy, needs, &cooldown, hours) >= 3);
+	assert_true(sscanf(text, "%23[^/]/%15[^/]/%d/%63s", strategy, needs, &cooldown, hours) >= 3);
 	skills(needs, out);
-	if (strncmp(strategy, "ring", 4) == 0)
+	if (strncmp(strategy, "ring", 4) == 0 && strchr(strategy, '_') == NULL)
 		world_queue(w, 1, out, "ring_all", atoi(strategy + 4), cooldown);
 	else if (strcmp(strategy, "one") == 0)
 		world_queue(w, 1, out, "longest_idle", 1, cooldown);

@@ -147,11 +147,17 @@ plain_key(const struct world *w, const char *strategy, int callback, int agent)
 	return a->idle_since;
 }
 
+static const struct world_queue *
+queue_of(const struct world *w, int callback)
+{
+	return &w->queues[w->classes[w->callbacks[callback].class].queue];
+}
+
 static int
 plain_agents(const struct world *w, int callback, const bool *spare, int *agents)
 {
 	const struct world_callback *c = &w->callbacks[callback];
-	const struct world_queue *q = &w->queues[w->classes[c->class].queue];
+	const struct world_queue *q = queue_of(w, callback);
 	int want = strcmp(q->strategy, "ring_all") == 0 ? q->ring_max : 1, n = 0;
 	bool fresh[AGENTS + 1] = { 0 }, tried[AGENTS + 1] = { 0 }, everybody = true, any = false;
 	int64_t key[AGENTS + 1], idle[AGENTS + 1], when[AGENTS + 1];
@@ -184,12 +190,59 @@ by_order(const void *a, const void *b, void *w)
 	return world_before(w, *(const int *)a, *(const int *)b) ? -1 : 1;
 }
 
+/* When one that is offered is to be offered to one more; INT64_MAX: not. */
+static int64_t
+plain_ring(const struct world *w, int callback)
+{
+	const struct world_queue *q = queue_of(w, callback);
+	int64_t newest = 0;
+	int pending = 0;
+
+	if (strcmp(w->callbacks[callback].state, "offered") != 0 ||
+	    strcmp(q->strategy, "ring_progressively") != 0)
+		return INT64_MAX;
+	for (int o = 1; o <= w->noffers; o++) {
+		const struct world_offer *offer = &w->offers[o];
+
+		if (offer->callback != callback || strcmp(offer->state, "pending") != 0)
+			continue;
+		pending++;
+		newest = offer->created_at > newest ? offer->created_at : newest;
+	}
+	if (pending >= q->ring_max || !world_open(w, q->id))
+		return INT64_MAX;
+	newest += WORLD_RING_STEP_S * 1000;
+	return newest > w->callbacks[callback].due_at ? newest : w->callbacks[callback].due_at;
+}
+
+static int
+by_ring(const void *a, const void *b, void *w)
+{
+	int64_t x = plain_ring(w, *(const int *)a), y = plain_ring(w, *(const int *)b);
+
+	return x != y ? (x < y ? -1 : 1) : *(const int *)a < *(const int *)b ? -1 : 1;
+}
+
+static void
+plain_offer(const struct world *w, int callback, bool *spare, struct buf *said)
+{
+	int agents[AGENTS + 1];
+	int n = plain_agents(w, callback, spare, agents);
+
+	if (n > 0)
+		buf_printf(said, " %d>", callback);
+	for (int i = 0; i < n; i++) {
+		spare[agents[i]] = false;
+		buf_printf(said, "%s%d", i > 0 ? "+" : "", agents[i]);
+	}
+}
+
 static void
 plain_offers(struct world *w, struct buf *said)
 {
 	static int list[WORLD_CALLBACKS];
 	bool spare[AGENTS + 1] = { 0 };
-	int agents[AGENTS + 1], n = 0;
+	int n = 0;
 
 	for (int a = 1; a <= AGENTS; a++)
 		spare[a] = available(w, a);
@@ -202,16 +255,17 @@ plain_offers(struct world *w, struct buf *said)
 			list[n++] = i;
 	}
 	qsort_r(list, (size_t)n, sizeof(*list), by_order, w);
-	for (int i = 0; i < n; i++) {
-		int k = plain_agents(w, list[i], spare, agents);
-
-		if (k > 0)
-			buf_printf(said, " %d>", list[i]);
-		for (int j = 0; j < k; j++) {
-			spare[agents[j]] = false;
-			buf_printf(said, "%s%d", j > 0 ? "+" : "", agents[j]);
-		}
+	for (int i = 0; i < n; i++)
+		plain_offer(w, list[i], spare, said);
+	/* And those that are offered already, to one more: whose time came first. */
+	n = 0;
+	for (int i = 1; i <= w->ncallbacks; i++) {
+		if (plain_ring(w, i) <= w->now)
+			list[n++] = i;
 	}
+	qsort_r(list, (size_t)n, sizeof(*list), by_ring, w);
+	for (int i = 0; i < n; i++)
+		plain_offer(w, list[i], spare, said);
 }
 
 /* ---- a random history ---- */
@@ -255,13 +309,16 @@ step_offer(struct world *w)
 {
 	int n = draw_callback(w, "scheduled"), agents[3], k = 0;
 
+	/* To more agents, or not yet. */
+	if (draw(3) == 0)
+		n = draw_callback(w, "offered");
 	for (int i = 0; i < 3; i++) {
 		int a = 1 + draw(AGENTS);
 
 		if (available(w, a) && (k < 1 || agents[0] != a) && (k < 2 || agents[1] != a))
 			agents[k++] = a;
 	}
-	if (n != 0 && world_waits(w, n) && k > 0)
+	if (n != 0 && k > 0 && (world_waits(w, n) || strcmp(w->callbacks[n].state, "offered") == 0))
 		world_offer(w, n, agents, k, 5000 + draw(5000));
 }
 
@@ -348,7 +405,8 @@ static const char *
 draw_strategy(void)
 {
 	static const char *const all[] = { "longest_idle", "ring_all", "round_robin",
-		"fewest_calls", "least_talk_time", "top_down", "random" };
+		"fewest_calls", "least_talk_time", "top_down", "random", "ring_progressively",
+		"ring_progressively" };
 
 	return all[draw(sizeof(all) / sizeof(all[0]))];
 }
@@ -403,9 +461,9 @@ begin(unsigned history)
 	struct world *w = world_new(10000000);
 
 	seed = history * 2654435761u + 12345;
-	for (int i = 1; i <= QUEUES; i++)
-		world_queue(
-		    w, i, "", i == 1 ? "longest_idle" : i == 2 ? "ring_all" : draw_strategy(), 3, 10);
+	world_queue(w, 1, "", history % 2 == 0 ? "longest_idle" : draw_strategy(), 3, 10);
+	world_queue(w, 2, "", history % 3 == 0 ? "ring_progressively" : "ring_all", 2, 10);
+	world_queue(w, 3, "", draw_strategy(), 3, 10);
 	for (int i = 1; i <= CLASSES; i++)
 		world_class(w, i, 1 + i % QUEUES, i <= 2 ? "" : draw_skills());
 	for (int i = 1; i <= AGENTS; i++)
@@ -468,6 +526,16 @@ explained_first(const struct world *w, struct projection *p, char text[256])
 	}
 }
 
+static const struct world *explained;
+
+/* One more for who has offers already is no answer to why somebody waits. */
+static void
+on_first_offer(void *arg, const struct router_action *action)
+{
+	if (action->kind == ROUTER_OFFER && world_waits(explained, world_number(action->callback)))
+		on_offer(arg, action);
+}
+
 /* One offer after the other: what is explained is what the router then does. */
 static void
 check_explained(struct world *w, struct projection *p, unsigned history)
@@ -475,6 +543,7 @@ check_explained(struct world *w, struct projection *p, unsigned history)
 	char said[256];
 	struct buf done = { 0 };
 
+	explained = w;
 	router_run(p, w->now, 0, on_offer, &done);
 	do {
 		int64_t next_at = w->now;
@@ -483,7 +552,7 @@ check_explained(struct world *w, struct projection *p, unsigned history)
 		buf_puts(&done, "");
 		explained_first(w, p, said);
 		while (done.len == 0 && next_at <= w->now)
-			next_at = router_run(p, w->now, 1, on_offer, &done);
+			next_at = router_run(p, w->now, 1, on_first_offer, &done);
 		if (strcmp(said, done.data) != 0)
 			fail_msg("history %u, seq %d: explained%s, done%s", history, (int)w->seq,
 			    said, done.data);

@@ -307,6 +307,122 @@ ring_all_first_accept_wins(void **state)
 }
 
 static void
+ring_progressively_takes_one_more(void **state)
+{
+	struct story *s = story_of("ring_progressively", 120);
+
+	(void)state;
+	for (int id = 1; id <= 3; id++)
+		world_agent(s->w, id, "", "ready", id);
+	world_submit(s->w, 1, 0, NOW, NOW, 0);
+	load(s, 100, 100);
+	expect(s, "offer 1>1");
+	offer_to(s, 1, 1);
+	settle(s);
+	expect(s, "");
+	assert_int_equal(s->next_at, NOW + 2000);
+	s->w->now = NOW + 1999;
+	expect(s, "");
+	s->w->now = NOW + 2000;
+	expect(s, "offer 1>2");
+	assert_int_equal(s->first->version, s->w->callbacks[1].seq);
+	expect(s, "");
+	offer_to(s, 1, 2);
+	settle(s);
+	expect(s, "");
+	assert_int_equal(s->next_at, NOW + 4000);
+	/* Who rejects makes room at once: that to 1 is old enough. */
+	world_refuse(s->w, 2, "rejected");
+	expect(s, "offer 1>3");
+	/* It came back meanwhile, and that was refused: it is a plain one again. */
+	world_refuse(s->w, 1, "rejected");
+	expect(s, "");
+	settle(s);
+	expect(s, "offer 1>3");
+	offer_to(s, 1, 3);
+	settle(s);
+	/* Both others cool down: they are looked for now and then. */
+	s->w->now += 2000;
+	expect(s, "");
+	assert_int_equal(s->next_at, s->w->now + 1000);
+	s->w->now = NOW + 4000 + 15000;
+	world_agent(s->w, 4, "", "ready", 4);
+	expect(s, "offer 1>4");
+	world_accept(s->w, 3);
+	settle(s);
+	expect(s, "");
+	assert_int_equal(projection_holder(s->p, world_callback_id(1)), 3);
+	assert_int_equal(s->next_at, s->w->now + 600000);
+	story_end(s);
+}
+
+static void
+ring_progressively_knows_its_bounds(void **state)
+{
+	struct story *s = story_of("ring_progressively", 120);
+
+	(void)state;
+	world_queue(s->w, 1, "", "ring_progressively", 2, 120);
+	for (int id = 1; id <= 3; id++)
+		world_agent(s->w, id, "", "ready", id);
+	world_submit(s->w, 1, 0, NOW, NOW, 0);
+	offer_to(s, 1, 1);
+	load(s, 100, 100);
+	expect(s, "");
+	assert_int_equal(s->next_at, NOW + 2000);
+	s->w->now += 2000;
+	expect(s, "offer 1>2");
+	/* Refused, and nothing has changed: not at once again. */
+	settle(s);
+	expect(s, "");
+	assert_int_equal(s->next_at, s->w->now + 1000);
+	reset(s);
+	expect(s, "offer 1>2");
+	reset(s);
+	/* Nor when another strategy, or a full ring, is all there is. */
+	world_queue(s->w, 1, "", "ring_all", 2, 120);
+	expect(s, "");
+	assert_int_equal(s->next_at, NOW + 20000);
+	s->w->now += 1000;
+	world_queue(s->w, 1, "", "ring_progressively", 1, 120);
+	expect(s, "");
+	assert_int_equal(s->next_at, NOW + 20000);
+	world_queue(s->w, 1, "", "ring_progressively", 2, 120);
+	/* One that waits goes first. */
+	s->w->agents[2].state = "not_ready";
+	world_status(s->w, 2, "agent.not_ready");
+	world_submit(s->w, 1, -9, NOW, NOW, 0);
+	expect(s, "offer 2>3");
+	offer_to(s, 2, 3);
+	settle(s);
+	/* Nobody is free: there is nothing to look for until somebody is. */
+	expect(s, "");
+	assert_int_equal(s->next_at, NOW + 20000);
+	s->w->agents[2].state = "ready";
+	world_status(s->w, 2, "agent.ready");
+	expect(s, "offer 1>2");
+	offer_to(s, 1, 2);
+	settle(s);
+	load(s, 100, 100);
+	expect(s, "");
+	/* Full; cancelled, it asks for nobody. */
+	world_agent(s->w, 4, "", "ready", 4);
+	s->w->now += 2000;
+	expect(s, "offer 2>4");
+	reset(s);
+	world_finish(s->w, 1, "cancelled");
+	world_finish(s->w, 2, "cancelled");
+	expect(s, "");
+	assert_int_equal(s->next_at, INT64_MAX);
+	/* A supervisor offered it before it is due: until then it is for that one alone. */
+	world_submit(s->w, 1, 0, s->w->now + 9000, s->w->now + 9000, 0);
+	offer_to(s, 3, 4);
+	expect(s, "");
+	assert_int_equal(s->next_at, s->w->now + 9000);
+	story_end(s);
+}
+
+static void
 cool_down_and_everybody_tried(void **state)
 {
 	struct story *s = story_of("longest_idle", 120);
@@ -704,6 +820,8 @@ main(void)
 		cmocka_unit_test(the_race_was_lost),
 		cmocka_unit_test(ring_all_and_one_left_out),
 		cmocka_unit_test(ring_all_first_accept_wins),
+		cmocka_unit_test(ring_progressively_takes_one_more),
+		cmocka_unit_test(ring_progressively_knows_its_bounds),
 		cmocka_unit_test(cool_down_and_everybody_tried),
 		cmocka_unit_test(a_new_cool_down_counts_at_once),
 		cmocka_unit_test(a_skill_learnt_counts_at_once),

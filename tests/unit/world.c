@@ -218,6 +218,7 @@ world_offer(struct world *w, int callback, const int *agents, int n, int timeout
 		w->offers[o] = (struct world_offer){ .callback = callback,
 			.agent = agents[i],
 			.state = "pending",
+			.created_at = w->now,
 			.deadline_at = w->now + timeout_ms };
 		add_callback(w, body, callback);
 		add_offer(w, body, o);

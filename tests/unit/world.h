@@ -20,6 +20,7 @@
 #define WORLD_CALLBACKS 4000
 #define WORLD_OFFERS 40000
 #define WORLD_TRIED 64
+#define WORLD_RING_STEP_S 2
 
 struct world_agent {
 	int id;		 /* 0: none */
@@ -73,7 +74,7 @@ struct world_offer {
 	uint64_t seq;
 	int callback, agent;
 	const char *state;
-	int64_t deadline_at;
+	int64_t created_at, deadline_at;
 };
 
 struct world {

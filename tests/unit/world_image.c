@@ -70,10 +70,10 @@ world_queue_image(const struct world_queue *q)
 	char name[16];
 
 	snprintf(name, sizeof(name), "queue%d", q->id);
-	json_t *image = json_pack("{s:i, s:I, s:s, s:b, s:o, s:s, s:i, s:i}", "id", q->id, "seq",
+	json_t *image = json_pack("{s:i, s:I, s:s, s:b, s:o, s:s, s:i, s:i, s:i}", "id", q->id, "seq",
 	    (json_int_t)q->version, "name", name, "removed", 0, "skills", skills_image(q->skills),
 	    "strategy", q->strategy, "ring_max", q->ring_max,
-	    "reject_cooldown_s", q->cooldown_s);
+	    "reject_cooldown_s", q->cooldown_s, "ring_step_s", WORLD_RING_STEP_S);
 	if (q->hours) {
 		json_t *openings = json_array();
 
@@ -154,8 +154,10 @@ json_t *
 world_offer_image(const struct world *w, int n)
 {
 	const struct world_offer *o = &w->offers[n];
-	json_t *image = json_pack("{s:I, s:i, s:s, s:I}", "seq", (json_int_t)o->seq, "agent",
-	    o->agent, "state", o->state, "deadline_at", (json_int_t)o->deadline_at);
+	json_t *image =
+	    json_pack("{s:I, s:i, s:s, s:I, s:I}", "seq", (json_int_t)o->seq, "agent", o->agent,
+		"state", o->state, "created_at", (json_int_t)o->created_at, "deadline_at",
+		(json_int_t)o->deadline_at);
 
 	json_set_id(image, "id", world_offer_id(n));
 	json_set_id(image, "callback", world_callback_id(o->callback));
