@@ -151,6 +151,25 @@ was_refused(const struct form_body *b, const char *field)
 	return false;
 }
 
+/* As rules know it. */
+static const char *
+type_name(enum phone_type type)
+{
+	switch (type) {
+	case PHONE_FIXED_LINE:
+		return "fixed_line";
+	case PHONE_MOBILE:
+		return "mobile";
+	case PHONE_FIXED_OR_MOBILE:
+		return "fixed_or_mobile";
+	case PHONE_TOLL_FREE:
+		return "toll_free";
+	case PHONE_VOIP:
+		break;
+	}
+	return "voip";
+}
+
 static void
 check_phone(struct check *c)
 {
@@ -160,6 +179,7 @@ check_phone(struct check *c)
 	char region[PHONE_REGION_SIZE];
 	enum phone_type type;
 	const char *why;
+	json_t *out = c->out->callback;
 
 	if (text == NULL) {
 		if (json_array_size(c->out->errors) == before && !was_refused(c->body, "phone"))
@@ -172,7 +192,9 @@ check_phone(struct check *c)
 	else if (!country_ok(c->form, region))
 		wrong(c, "phone", "is a number in a country that is not called");
 	else
-		json_object_set_new(c->out->callback, "phone", json_string(c->out->phone));
+		json_object_update_new(out,
+		    json_pack("{s:s, s:s, s:s}", "phone", c->out->phone, "region", region,
+			"number_type", type_name(type)));
 	free(text);
 }
 

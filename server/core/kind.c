@@ -45,6 +45,7 @@ static const char *const kinds[] = {
 	"offer.rescinded",
 	"offer.timeout",
 	"queue.changed",
+	"rules.published",
 	"secret.created",
 	"secret.retired",
 	"session.closed",

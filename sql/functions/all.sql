@@ -35,6 +35,14 @@
 \ir company_write.sql
 \ir decide_company.sql
 \ir decide_openings.sql
+\ir rules_set.sql
+\ir rules_terms.sql
+\ir rules_place.sql
+\ir rules_check.sql
+\ir rules_write.sql
+\ir rules_show.sql
+\ir rules_try.sql
+\ir decide_rules.sql
 \ir linked_settle.sql
 \ir execute.sql
 \ir intake.sql

@@ -126,6 +126,10 @@ BEGIN
 		 WHERE w.object = 'form' AND jsonb_typeof(w.item -> 'queue') = 'string'
 		   AND NOT EXISTS (SELECT FROM wanted q WHERE q.object = 'queue' AND q.name = w.item ->> 'queue')
 		 UNION ALL
+		SELECT w.place, n.array_name, format('the %s %s, which the published rule %s needs, does not exist', n.object, to_json(n.name), to_json(n.rule))
+		  FROM rules_needs(p_tenant) n LEFT JOIN wanted w ON w.object = n.object AND w.name = n.name
+		 WHERE w.object IS NULL
+		 UNION ALL
 		SELECT w.place, w.path || '.key', 'is another company''s'
 		  FROM wanted w JOIN form f ON f.form_key = w.name AND f.tenant_id IS DISTINCT FROM p_tenant
 		 WHERE w.object = 'form' AND w.path IS NOT NULL

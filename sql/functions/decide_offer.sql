@@ -56,7 +56,7 @@ BEGIN
 			   FROM jsonb_array_elements(r.takers) WITH ORDINALITY y(x, n)
 		LOOP
 			o := ROW (p_tenant, t.offer_id, 0, c.callback_id, t.agent_id, 'pending', p_now,
-				p_now + seconds((r.q).offer_timeout_s), NULL, NULL);
+				p_now + seconds(coalesce(c.offer_timeout_s, (r.q).offer_timeout_s)), NULL, NULL);
 			v_changes := v_changes || change_of(r.ord, CASE WHEN t.n = 1 THEN r.id END, 'offer.created', t.agent_id, c, o);
 		END LOOP;
 	END LOOP;

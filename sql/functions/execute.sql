@@ -107,6 +107,7 @@ BEGIN
 		WHEN p_kind = 'company' THEN decide_company(p_tenant, p_now, p_run)
 		WHEN p_kind IN ('suppress', 'unsuppress') THEN decide_suppression(p_tenant, p_now, p_run)
 		WHEN p_kind = 'openings' THEN decide_openings(p_tenant, p_now, p_run)
+		WHEN p_kind IN ('rules_publish', 'rules_rollback') THEN decide_rules(p_tenant, p_now, p_run)
 		WHEN p_kind IN ('secret_create', 'secret_retire') THEN decide_secret(p_tenant, p_now, p_run)
 		ELSE ARRAY(SELECT change_refuse(m.ord, 'unknown_command') FROM unnest(p_run) m)
 	END;

@@ -15,7 +15,8 @@ AS $$
 		',"expires_at":' || ms(c.expires_at), ',"agent":' || c.agent_id, ',"attempt":"' || c.attempt_id::text || '"',
 		',"attempts":', c.attempts, ',"offers":', c.offers, ',"tried":' || c.tried::text, ',"deadline_at":' || ms(c.deadline_at),
 		',"linked_to":"' || c.linked_to::text || '"', ',"disposition":' || to_json(c.disposition)::text,
-		',"ended_at":' || ms(c.ended_at), '}')
+		',"ended_at":' || ms(c.ended_at), ',"rule_version":' || c.rule_version, ',"rule":' || c.rule,
+		',"offer_timeout_s":' || c.offer_timeout_s, ',"caller_id":"' || c.caller_id || '"', ',"preferred_agent":' || c.preferred_agent, '}')
 $$;
 
 CREATE FUNCTION image_offer(o offer, p_seq bigint) RETURNS text

@@ -8,6 +8,7 @@
 --   links      the form's duplicates = 'link'; open: its number has an open callback
 --   class_id   NULL: the class does not exist yet, see class_create()
 --   leader_id  the callback that is called in its stead, see intake_link()
+--   rule_version, rule, offer_timeout_s, caller_id, preferred_agent   see tables/callback.sql
 CREATE TYPE intake AS (
 	ord		int,
 	refusal		text,
@@ -41,7 +42,12 @@ CREATE TYPE intake AS (
 	consent_text	text,
 	address		text,
 	key		text,
-	fingerprint	bytea
+	fingerprint	bytea,
+	rule_version	int,
+	rule		int,
+	offer_timeout_s	int,
+	caller_id	text,
+	preferred_agent	int
 );
 
 -- intake_taken: whether the element becomes a callback.
@@ -52,9 +58,10 @@ AS $$ SELECT r.refusal IS NULL AND r.known IS NULL AND r.same_as IS NULL $$;
 -- intake_read: the batch, parsed, looked up and judged, in one statement. Whatever a contact can write is checked
 -- before it is cast, so that one bad element never fails its neighbours. Every look-up is LATERAL ... LIMIT 1, which
 -- the planner cannot turn around: it has to be one search of an index, whatever it believes about sizes; forms and
--- zones, of which a batch has few, are looked up once each.
--- Reads form, queue, opening, requirement_class, time_zone, event, idempotency_key, callback, contact. Needs
--- tenant_lock().
+-- zones, of which a batch has few, are looked up once each. What no rule matches, the form places; the opening hours
+-- are those of the queue that it comes to.
+-- Reads form, queue, opening, requirement_class, rule_set, rule, time_zone, event, idempotency_key, callback, contact.
+-- Needs tenant_lock().
 CREATE FUNCTION intake_read(p_tenant int, p_now timestamptz, p_callbacks jsonb) RETURNS intake[]
 LANGUAGE plpgsql STABLE
 AS $$
@@ -64,8 +71,9 @@ BEGIN
 		SELECT *
 		  FROM ROWS FROM (jsonb_to_recordset(p_callbacks) AS (id uuid, form int, phone text, name text, email text, subject text,
 			language text, notes text, "case" jsonb, consent text, address text, "when" text, "at" text, time_zone text,
-			key text, fingerprint text)) WITH ORDINALITY AS x(id, form, phone, name, email, subject, language, notes,
-			case_information, consent, address, asked, instant, time_zone, key, fingerprint, n)
+			key text, fingerprint text, region text, number_type text)) WITH ORDINALITY AS x(id, form, phone, name, email,
+			subject, language, notes, case_information, consent, address, asked, instant, time_zone, key, fingerprint,
+			region, number_type, n)
 	), f AS MATERIALIZED (
 		SELECT f.*, coalesce(f.priority, q.priority) AS rank, q.promise_window_s, q.hours IS NOT NULL AS has_hours, c.class_id
 		  FROM (SELECT DISTINCT x.form FROM x) d
@@ -78,8 +86,9 @@ BEGIN
 		  FROM (SELECT x.time_zone FROM x UNION SELECT f.time_zone FROM f) d
 		 CROSS JOIN LATERAL (SELECT * FROM time_zone WHERE name = d.time_zone LIMIT 1) z
 	), t AS MATERIALIZED (
-		SELECT x.*, f.form_id, f.queue_id, f.skills, f.class_id, f.rank, f.duplicates = 'link' AS links, f.horizon_s,
-			f.closed, f.has_hours, f.promise_window_s, f.consent_text, z.name AS zone,
+		SELECT x.*, f.form_id, f.form_key, f.queue_id AS form_queue, f.skills AS form_skills, f.class_id AS form_class, f.rank AS form_rank,
+			f.priority AS form_priority, f.has_hours AS form_hours, f.promise_window_s AS form_window,
+			f.duplicates = 'link' AS links, f.horizon_s, f.closed, f.consent_text, z.name AS zone,
 			CASE WHEN x.fingerprint IS NULL THEN '' ELSE decode(x.fingerprint, 'hex') END AS print,
 			CASE WHEN x.asked <> 'asap' AND x.instant IS NULL THEN wall_time(local_time(x.asked), z.name) END AS wall,
 			CASE WHEN x.instant ~ '^[0-9]{1,14}$' THEN from_ms(x.instant::bigint)
@@ -96,13 +105,33 @@ BEGIN
 			SELECT true AS open FROM contact p CROSS JOIN LATERAL (
 				SELECT * FROM callback WHERE tenant_id = p_tenant AND callback_id = p.callback_id LIMIT 1) c
 			 WHERE p.tenant_id = p_tenant AND p.phone = x.phone AND c.ended_at IS NULL LIMIT 1) o ON true
+	), s AS MATERIALIZED (
+		SELECT v.version, v.rules, v.paths FROM rules_set(p_tenant) v
+	), r AS MATERIALIZED (
+		-- what the rules see: a column, or it would be made anew for each look at it
+		SELECT t.n, s.version, s.paths, t.form_queue, t.form_skills, t.form_priority, rules_request(t.form_key, t.language, t.subject,
+			t.notes, t.case_information, t.region, t.number_type, t.zone, t.consent = 'true', CASE
+				WHEN t.instant IS NOT NULL OR t.asked <> 'asap'
+				THEN coalesce((t.wall).local_at, t.instant_at AT TIME ZONE t.zone) END) AS request
+		  FROM s CROSS JOIN t
+		 WHERE s.rules > 0 AND t.form_id IS NOT NULL AND t.zone IS NOT NULL
+	), g AS MATERIALIZED (
+		SELECT r.n, p.* FROM r
+		 CROSS JOIN LATERAL rules_place(p_tenant, r.version, r.paths, r.request, r.form_queue, r.form_skills, r.form_priority) p
+	), u AS (
+		SELECT t.*, coalesce((t.wall).at, t.instant_at) AS asked_at, coalesce(g.queue_id, t.form_queue) AS queue_id,
+			coalesce(g.skills, t.form_skills) AS skills, CASE WHEN g.rule IS NULL THEN t.form_class ELSE g.class_id END AS class_id,
+			coalesce(g.priority, t.form_rank) AS rank, coalesce(g.has_hours, t.form_hours) AS has_hours,
+			coalesce(g.promise_window_s, t.form_window) AS promise_window_s,
+			(SELECT s.version FROM s) AS rule_version, g.rule, g.offer_timeout_s, g.caller_id, g.preferred_agent
+		  FROM t LEFT JOIN g ON g.n = t.n
 	), h AS (
-		SELECT t.*, CASE WHEN t.has_hours
-			THEN CASE WHEN o.opens_at > t.asked_at THEN o.opens_at WHEN o.opens_at IS NOT NULL THEN t.asked_at END
-			ELSE t.asked_at END AS promise_at
-		  FROM (SELECT t.*, coalesce((t.wall).at, t.instant_at) AS asked_at FROM t) t
+		SELECT u.*, CASE WHEN u.has_hours
+			THEN CASE WHEN o.opens_at > u.asked_at THEN o.opens_at WHEN o.opens_at IS NOT NULL THEN u.asked_at END
+			ELSE u.asked_at END AS promise_at
+		  FROM u
 		  LEFT JOIN LATERAL (SELECT * FROM opening
-			WHERE t.has_hours AND tenant_id = p_tenant AND queue_id = t.queue_id AND closes_at > t.asked_at
+			WHERE u.has_hours AND tenant_id = p_tenant AND queue_id = u.queue_id AND closes_at > u.asked_at
 			ORDER BY closes_at LIMIT 1) o ON true
 	), k AS (
 		SELECT h.*, known.body AS known, known.seq AS known_seq,
@@ -126,7 +155,8 @@ BEGIN
 		k.links, k.links AND k.open, NULL,
 		k.phone, k.name, k.email, k.subject, k.language, k.notes,
 		CASE WHEN jsonb_typeof(k.case_information) = 'object' THEN k.case_information ELSE '{}' END,
-		k.consent = 'true', CASE WHEN k.consent = 'true' THEN k.consent_text END, k.address, k.key, k.print)::intake
+		k.consent = 'true', CASE WHEN k.consent = 'true' THEN k.consent_text END, k.address, k.key, k.print,
+		k.rule_version, k.rule, k.offer_timeout_s, k.caller_id, k.preferred_agent)::intake
 	  FROM k ORDER BY k.n);
 END
 $$;

@@ -41,13 +41,14 @@ BEGIN
 END
 $$;
 
--- load_callback: everything about one: {"callback", "due_local", "detail", "offers", "attempts", "linked": [ids]} as text, or
--- NULL. due_local: due_at by the contact's clock, as promise_local is the promise.
+-- load_callback: everything about one: {"callback", "due_local", "detail", "offers", "attempts", "linked": [ids], "rule": the
+-- name of the rule that placed it, if one did} as text, or NULL. due_local: due_at by the contact's clock, as promise_local
+-- is the promise.
 CREATE FUNCTION load_callback(p_tenant int, p_id uuid) RETURNS text
 LANGUAGE sql STABLE
 SET enable_seqscan = off
 AS $$
-	SELECT jsonb_build_object('callback', image_callback(c, c.seq)::jsonb,
+	SELECT (jsonb_build_object('callback', image_callback(c, c.seq)::jsonb,
 		'due_local', to_char(c.due_at AT TIME ZONE c.promise_zone, 'YYYY-MM-DD"T"HH24:MI:SS'),
 		'detail', (SELECT d.detail::jsonb FROM load_details(p_tenant, json_build_array(p_id)) d),
 		'offers', (SELECT coalesce(jsonb_agg(image_offer(o, o.seq)::jsonb ORDER BY o.created_at, o.seq), '[]')
@@ -55,7 +56,9 @@ AS $$
 		'attempts', (SELECT coalesce(jsonb_agg(image_attempt(a, a.seq)::jsonb ORDER BY a.number), '[]')
 			  FROM attempt a WHERE a.tenant_id = p_tenant AND a.callback_id = p_id),
 		'linked', (SELECT coalesce(jsonb_agg(f.callback_id ORDER BY f.created_at, f.callback_id), '[]')
-			  FROM callback f WHERE f.tenant_id = p_tenant AND f.linked_to = p_id))::text
+			  FROM callback f WHERE f.tenant_id = p_tenant AND f.linked_to = p_id))
+		|| coalesce((SELECT jsonb_build_object('rule', s.document -> 'rules' -> (c.rule - 1) -> 'name')
+			  FROM rule_set s WHERE s.tenant_id = p_tenant AND s.version = c.rule_version AND c.rule IS NOT NULL), '{}'))::text
 	  FROM callback c WHERE c.tenant_id = p_tenant AND c.callback_id = p_id
 $$;
 

@@ -2,7 +2,8 @@
 --   p_now        ms; see log_head()
 --   p_callbacks  [{"id": uuid, "form": int, "phone": E.164, "name", "email", "subject", "language", "notes": text,
 --                  "case": {...}, "consent": bool, "address": text, "when": "asap" or local time, or "at": ms,
---                  "time_zone": IANA name, "key": Idempotency-Key, "fingerprint": hex of SHA-256}, ...]
+--                  "time_zone": IANA name, "key": Idempotency-Key, "fingerprint": hex of SHA-256, "region" and
+--                  "number_type" of the number, for the rules}, ...]
 -- Returns the events it wrote (class.created; callback.scheduled with the place of the element that it answers:
 -- {"callback": image, "when_note": text}; callback.linked), then the answers of the others: of a key or an id that is
 -- known what was answered then (for a key with "repeated": true), or the refusal unknown_form, key_reused, invalid
@@ -55,9 +56,11 @@ BEGIN
 		SELECT r.*, v_head + row_number() OVER () AS seq FROM unnest(v_rows) r WHERE intake_taken(r)
 	), cb AS (
 		INSERT INTO callback AS c (tenant_id, callback_id, seq, created_at, state, queue_id, class_id, form_id, priority, due_at,
-			promise_at, promise_local, promise_zone, expires_at, linked_to)
+			promise_at, promise_local, promise_zone, expires_at, linked_to, rule_version, rule, offer_timeout_s, caller_id,
+			preferred_agent)
 		SELECT p_tenant, n.callback_id, n.seq, v_now, 'scheduled', n.queue_id, n.class_id, n.form_id, n.priority, n.promise_at,
-			n.promise_at, n.promise_local, n.promise_zone, n.expires_at, n.leader_id
+			n.promise_at, n.promise_local, n.promise_zone, n.expires_at, n.leader_id, n.rule_version, n.rule, n.offer_timeout_s, n.caller_id,
+			n.preferred_agent
 		  FROM n
 		RETURNING c.seq, image_callback(c, c.seq) AS image
 	), ct AS (

@@ -6,6 +6,8 @@
 --   tried        [[agent_id, ended_at ms], ...]: offers of this round that were rejected or missed
 --   deadline_at  of the state it is in; the lease holder fires it
 --   linked_to    another open callback of the same number that is called in its stead
+--   rule_version the rules that placed it (rule_set), NULL: there were none; rule: which of them, NULL: none matched
+--   offer_timeout_s, caller_id, preferred_agent   what that rule says of it, NULL: nothing
 CREATE TABLE callback (
 	tenant_id	int NOT NULL,
 	callback_id	uuid NOT NULL,
@@ -32,6 +34,11 @@ CREATE TABLE callback (
 	linked_to	uuid,
 	disposition	text,
 	ended_at	timestamptz,
+	rule_version	int,
+	rule		int,
+	offer_timeout_s	int,
+	caller_id	text,
+	preferred_agent	int,
 	PRIMARY KEY (tenant_id, callback_id),
 	CHECK ((state IN ('ready_to_call', 'establishing', 'connected', 'on_hold')) = (agent_id IS NOT NULL)),
 	CHECK ((state IN ('ready_to_call', 'establishing', 'connected', 'on_hold')) = (deadline_at IS NOT NULL)),

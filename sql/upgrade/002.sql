@@ -72,3 +72,37 @@ INSERT INTO transition (command, from_state, to_state) VALUES
 ALTER TABLE queue ADD COLUMN retries jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(retries) = 'object');
 ALTER TABLE queue ADD COLUMN attempts_per_day int NOT NULL DEFAULT 0 CHECK (attempts_per_day BETWEEN 0 AND 100);
 ALTER TABLE queue ADD COLUMN ring_step_s int NOT NULL DEFAULT 10 CHECK (ring_step_s BETWEEN 1 AND 3600);
+-- rules
+ALTER TABLE callback ADD COLUMN rule_version int, ADD COLUMN rule int, ADD COLUMN offer_timeout_s int, ADD COLUMN caller_id text,
+	ADD COLUMN preferred_agent int;
+
+CREATE TABLE rule_set (
+	tenant_id	int NOT NULL REFERENCES tenant,
+	version		int NOT NULL CHECK (version > 0),
+	published_at	timestamptz NOT NULL,
+	published_by	int,
+	comment		text NOT NULL,
+	from_version	int,
+	rules		int NOT NULL,
+	paths		text[] NOT NULL,
+	document	jsonb NOT NULL,
+	PRIMARY KEY (tenant_id, version)
+);
+CREATE TABLE rule (
+	tenant_id	int NOT NULL REFERENCES tenant,
+	version		int NOT NULL,
+	ord		int NOT NULL,
+	name		text NOT NULL,
+	predicate	jsonpath,
+	path		text NOT NULL,
+	value		text NOT NULL,
+	queue_id	int,
+	priority	int CHECK (priority BETWEEN -1000 AND 1000),
+	skills		jsonb,
+	preferred_agent	int,
+	offer_timeout_s	int CHECK (offer_timeout_s BETWEEN 1 AND 3600),
+	promise_window_s int CHECK (promise_window_s BETWEEN 0 AND 2592000),
+	caller_id	text CHECK (caller_id ~ '^\+?[0-9]{3,15}$'),
+	PRIMARY KEY (tenant_id, version, ord)
+);
+CREATE INDEX rule_term ON rule (tenant_id, version, path, value, ord);

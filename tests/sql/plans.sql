@@ -2,7 +2,7 @@
 -- at yet (no ANALYZE). Counted is what is read, not time: rows fetched and index entries returned by the statements of
 -- this transaction. A plan that walks a table reads all of its 5,000 rows.
 \ir fixture/company.sql
-SELECT plan(23);
+SELECT plan(28);
 
 -- Everything that has been read so far in this transaction, by table or index of the schema.
 CREATE FUNCTION fx.read_so_far() RETURNS bigint LANGUAGE sql VOLATILE
@@ -27,11 +27,21 @@ CREATE FUNCTION fx.form(p_n int) RETURNS jsonb LANGUAGE sql
 AS $$ SELECT jsonb_build_array(jsonb_build_object('id', fx.id('form ' || p_n), 'form', 1, 'phone', '+4930' || p_n, 'key', 'key ' || p_n, 'fingerprint', '00')) $$;
 INSERT INTO form (tenant_id, form_id, form_key, label, version, queue_id, time_zone, horizon_s) VALUES (fx.t(), 1, 'plans', '', 0, 1, 'Europe/Berlin', 31536000);
 
+CREATE FUNCTION fx.three() RETURNS jsonb LANGUAGE sql
+AS $$
+	SELECT jsonb_build_object('document', jsonb_build_object('rules', jsonb_agg(jsonb_build_object('name', 'r' || n, 'if', format('$.case.a == "%s"', n),
+		'then', jsonb_build_object('priority', n))))) FROM generate_series(1, 3) n
+$$;
+
 CREATE PROCEDURE fx.life(p_name text, p_n int) LANGUAGE plpgsql
 AS $$
 BEGIN
 	PERFORM fx.callback(p_name), fx.callback(p_name || ' 2');
 	CALL fx.read_by('submit', format('SELECT FROM submit(fx.t(), fx.ms(1), fx.form(%s))', p_n));
+	CALL fx.read_by('publish rules', format('SELECT fx.does(1, ''rules_publish'', role => ''operator'', args => %L)', fx.three()));
+	CALL fx.read_by('submit by rules', format('SELECT FROM submit(fx.t(), fx.ms(1), %L)', jsonb_set(fx.form(p_n + 1), '{0,case}', '{"a": "2"}')));
+	CALL fx.read_by('show rules', 'SELECT rules_show(fx.t(), NULL)');
+	CALL fx.read_by('try rules', 'SELECT rules_try(fx.t(), ''{"request": {"form": "plans", "case": {"a": "3"}}}'')');
 	CALL fx.read_by('submit again', format('SELECT FROM submit(fx.t(), fx.ms(1), fx.form(%s))', p_n));
 	CALL fx.read_by('offer', format('SELECT fx.does(2, ''offer'', %L, v => fx.v(%L), "to" => fx.to(%L, 1))', p_name, p_name, p_name));
 	CALL fx.read_by('reject', format('SELECT fx.does(3, ''reject'', o => %L, by => 1)', p_name || '/1'));
@@ -72,8 +82,15 @@ INSERT INTO offer SELECT fx.t(), fx.id('offer ' || n), 1, fx.id('bulk ' || n), n
 INSERT INTO attempt SELECT fx.t(), fx.id('attempt ' || n), 1, fx.id('bulk ' || n), 1, 1, 'busy', fx.ts(), NULL, fx.ts(1) FROM generate_series(1, 5000) n;
 INSERT INTO agent_status SELECT fx.t(), 1000 + n, 1, 'ready', NULL, fx.ts(), fx.ts() FROM generate_series(1, 5000) n;
 INSERT INTO session SELECT fx.t(), sha256(n::text::bytea), 1000 + n, fx.ts(), fx.ts(99999) FROM generate_series(1, 5000) n;
+-- as if other versions were kept, too, and other rules were there
+INSERT INTO rule_set SELECT (s).* FROM (SELECT jsonb_populate_record(x, jsonb_build_object('version', 10 + n)) AS s
+  FROM rule_set x, generate_series(1, 5000) n WHERE x.tenant_id = fx.t() AND x.version = 1 OFFSET 0) y;
+INSERT INTO tenant (name, label) VALUES ('fixture-other', 'Other');
+INSERT INTO rule SELECT (r).* FROM (SELECT jsonb_populate_record(x, jsonb_build_object('ord', n, 'tenant_id', (SELECT tenant_id FROM tenant WHERE name = 'fixture-other'))) AS r
+  FROM rule x, generate_series(1, 5000) n WHERE x.tenant_id = fx.t() AND x.ord = 1 OFFSET 0) y;
 CALL fx.life('full', 200);
-SELECT is(count(*), 21::bigint, 'the same life again') FROM fx.reads WHERE before IS NOT NULL;
+SELECT is((fx.c('form 201')).rule, 2, 'the second rule placed it');
+SELECT is(count(*), 25::bigint, 'the same life again') FROM fx.reads WHERE before IS NOT NULL;
 SELECT cmp_ok(n, '<', 200::bigint, format('%s: %s rows and index entries read, %s while all was empty', what, n, before)) FROM fx.reads
  ORDER BY what;
 SELECT * FROM finish();

@@ -166,6 +166,10 @@ static const char others[] =
     "CREATE FUNCTION callbackd.load_nodes() RETURNS int LANGUAGE sql AS 'SELECT 1';"
     "CREATE FUNCTION callbackd.company_show(text) RETURNS text LANGUAGE sql AS 'SELECT $1';"
     "CREATE FUNCTION callbackd.company_plan(json) RETURNS int LANGUAGE sql AS 'SELECT 1';"
+    "CREATE FUNCTION callbackd.rules_show(int, int) RETURNS int LANGUAGE sql AS 'SELECT $1';"
+    "CREATE FUNCTION callbackd.rules_versions(int) RETURNS int LANGUAGE sql AS 'SELECT $1';"
+    "CREATE FUNCTION callbackd.rules_plan(int, json) RETURNS int LANGUAGE sql AS 'SELECT $1';"
+    "CREATE FUNCTION callbackd.rules_try(int, json) RETURNS int LANGUAGE sql AS 'SELECT $1';"
     "CREATE FUNCTION callbackd.tenant_create(text) RETURNS int LANGUAGE sql AS 'SELECT 1';";
 
 int

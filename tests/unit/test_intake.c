@@ -376,7 +376,7 @@ assert_check(const char *form_more, const char *body, const char *expect)
 	form_body_fini(&b);
 }
 
-#define PHONE "\"phone\":\"+4930901820\""
+#define PHONE "\"number_type\":\"fixed_line\",\"phone\":\"+4930901820\",\"region\":\"DE\""
 #define GOOD(more) "{\"language\":\"de\"," PHONE more "}"
 #define ASAP ",\"when\":\"asap\""
 #define WHEN_SHAPE "when: must be \"asap\", a local time such as 2026-11-24T10:00, or one with an offset such as 2026-11-24T10:00:00+01:00; "
