@@ -63,4 +63,7 @@ show_callback(const struct api_call *call, json_t *image)
 		json_object_set(image, "queue_name", json_object_get(queue, "name"));
 	if (agent != 0 && projection_agent(p, agent, &view))
 		json_object_set_new(image, "agent_name", json_string(view.name));
+	agent = (int)json_int(image, "preferred_agent", 0);
+	if (agent != 0 && projection_agent(p, agent, &view))
+		json_object_set_new(image, "preferred_agent_name", json_string(view.name));
 }

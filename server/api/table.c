@@ -22,6 +22,7 @@ static const struct api_route *const tables[] = {
 	api_routes_personal,
 	api_routes_suppression,
 	api_routes_company,
+	api_routes_rules,
 	api_routes_secret,
 	api_routes_operator,
 	api_routes_events,

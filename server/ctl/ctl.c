@@ -44,6 +44,11 @@ static const struct command commands[] = {
 	{ "suppress", ctl_suppress, 0, 0, "pru", "-p NUMBER -r TEXT [-u TIME]",
 	    "Has a number, or all that begin like that, not called" },
 	{ "unsuppress", ctl_unsuppress, 0, 0, "p", "-p NUMBER", "Lets it be called again" },
+	{ "rules", ctl_rules, 1, 3, "rj",
+	    "show [N] | versions | check FILE | try FILE|. REQUEST [-j] | publish FILE | rollback "
+	    "N "
+	    "[-r TEXT]",
+	    "Routing rules: which there are, and other ones" },
 	{ "upgrade", ctl_upgrade, 0, 0, "din", "[-d CONNINFO] [-i FOLDER] [-n]",
 	    "Brings the database's schema to this version" },
 	{ "tail", ctl_tail, 0, 0, "aj", "[-a ID] [-j]",

@@ -26,6 +26,7 @@ struct ctl {
 	const char *file, *state, *queue, *agent, *limit, *reason, *after, *phone, *until;
 	const char *database, *sql; /* upgrade: the one command that sees PostgreSQL, by psql */
 	bool dry_run, json;
+	const char *if_match;	/* the version that a request may change; set by the command that asks */
 	char **args;		/* the words behind the command, NULL at the end */
 };
 
@@ -39,6 +40,7 @@ int ctl_tail(const struct ctl *);
 int ctl_rotate(const struct ctl *);
 int ctl_retire(const struct ctl *);
 int ctl_erase(const struct ctl *);
+int ctl_rules(const struct ctl *);
 int ctl_export_subject(const struct ctl *);
 int ctl_suppress(const struct ctl *);
 int ctl_unsuppress(const struct ctl *);

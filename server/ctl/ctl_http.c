@@ -194,6 +194,8 @@ ctl_ask(const struct ctl *ctl, const char *method, const char *path, const struc
 
 	request_init(&r, ctl, path, params);
 	request_header(&r, "Accept", "application/json");
+	if (ctl->if_match != NULL)
+		request_header(&r, "If-Match", ctl->if_match);
 	curl_easy_setopt(r.curl, CURLOPT_CUSTOMREQUEST, method);
 	curl_easy_setopt(r.curl, CURLOPT_TIMEOUT, ASK_S);
 	if (text != NULL) {

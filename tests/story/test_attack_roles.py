@@ -77,6 +77,15 @@ row("PUT", "/v1/company", "401 401 | 403 403 403 200 | 403 403 422 | 200", body=
 row("GET", "/v1/secrets", "401 401 | 403 403 403 200 | 403 403 200 | 200")
 row("POST", "/v1/secrets", "401 401 | 403 403 403 201 | 403 403 201 | 201", body={"purpose": "link"})
 row("DELETE", "/v1/secrets/{id}", "401 401 | 403 403 403 200 | 403 403 404 | 200", "a secret")
+PUBLISH = "401 401 | 403 403 403 {0} | 403 403 {0} | {0}"     # each his own company's
+RULES = {"rules": [{"name": "all", "then": {"priority": 3}}]}
+row("GET", "/v1/rules", PUBLISH.format(200))
+row("PUT", "/v1/rules", PUBLISH.format(200), body=RULES)
+row("GET", "/v1/rules/versions", PUBLISH.format(200))
+row("GET", "/v1/rules/{version}", PUBLISH.format(200))
+row("POST", "/v1/rules/check", PUBLISH.format(200), body=RULES)
+row("POST", "/v1/rules/try", "401 401 | 403 403 403 200 | 403 403 422 | 200", body={"request": {"form": "demo"}, "draft": RULES})
+row("POST", "/v1/rules/rollback", PUBLISH.format(200), body={"to": 0})
 COMPANY = "401 401 | 403 403 403 200 | 403 403 200 | 200"       # of a number, each finds his own company's
 row("POST", "/v1/contacts/export", COMPANY, "asked", {"phone": "+493055512345"})
 row("POST", "/v1/contacts/erase", COMPANY, "asked", {"phone": "+493055512345"})
@@ -220,7 +229,7 @@ class Stage:
     def ask(self, asker, method, path, body):
         client = self.fresh(asker) if (method, path) == ("DELETE", "/v1/session") else self.http[asker]
         path = (path.replace("{form}", "demo").replace("{token}", str(self.token))
-                .replace("{name}", "dora").replace("{id}", str(self.id)))
+                .replace("{name}", "dora").replace("{id}", str(self.id)).replace("{version}", "0"))
         params = {"wait_s": 0} if path == "/v1/events" else {}
         if asker == "operator":
             params["tenant"] = "demo"
@@ -228,7 +237,7 @@ class Stage:
             body = document("demo")
         elif isinstance(body, dict) and body.get("version"):
             body = {**body, "version": self.version}
-        answer = client.request(method, path, json=body, params=params, headers={"Accept": "application/json"})
+        answer = client.request(method, path, json=body, params=params, headers={"Accept": "application/json", "If-Match": "*"})
         client.cookies.clear()
         return answer
 

@@ -39,7 +39,7 @@ def demo(name="demo", **form):
 
 
 def fill(path, ident=NOBODY):
-    path = path.replace("{form}", "demo").replace("{token}", "A" * 48).replace("{name}", "ann").replace("{id}", ident)
+    path = path.replace("{form}", "demo").replace("{token}", "A" * 48).replace("{name}", "ann").replace("{id}", ident).replace("{version}", ident)
     return path + "?wait_s=0" if path == "/v1/events" else path
 
 

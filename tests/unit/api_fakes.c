@@ -316,7 +316,7 @@ pool_send(struct pool *p, enum statement statement, const char *const *params, p
 	params_free();
 	fake.statement = statement;
 	for (int i = 0; i < counts[statement]; i++)
-		fake.params[i] = xstrdup(params[i]);
+		fake.params[i] = params[i] != NULL ? xstrdup(params[i]) : NULL;
 	fake.pool_waits = true;
 	pool_done = done;
 	pool_arg = arg;
