@@ -96,10 +96,10 @@ class Intake:
 
     # ---- the runs ----
 
-    def wrk(self, url, seconds):
+    def wrk(self, url, seconds, *more):
         output = subprocess.run(
             ["wrk", "-t1", f"-c{CLIENTS}", f"-d{seconds}s", "--timeout", "10s", "-s",
-             os.path.join(place.HERE, "intake.lua"), f"{url}/f/bench", "--", str(self.first_number())],
+             os.path.join(place.HERE, "intake.lua"), f"{url}/f/bench", "--", str(self.first_number()), *more],
             check=True, capture_output=True, text=True).stdout
         return place.result(output)
 
