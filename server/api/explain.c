@@ -18,10 +18,11 @@
 
 static void on_all(struct api_call *, const PGresult *, const char *);
 
-/* The queue, the form and the skills by name, beside their numbers in the image. */
+/* The queue, the rule and the skills by name, beside their numbers in the image. */
 static json_t *
-placed(const struct api_call *call, const json_t *callback, const json_t *now)
+placed(const struct api_call *call, const json_t *loaded, const json_t *now)
 {
+	const json_t *callback = json_object_get(loaded, "callback");
 	const struct projection *p = tenant_projection(call->tenant);
 	json_t *all = json_object();
 	const json_t *queue = projection_queue(p, (int)json_int(callback, "queue", 0));
@@ -38,6 +39,8 @@ placed(const struct api_call *call, const json_t *callback, const json_t *now)
 	json_object_set(all, "queue", json_object_get(queue, "name"));
 	json_object_set(all, "strategy", json_object_get(queue, "strategy"));
 	json_object_set(all, "priority", json_object_get(callback, "priority"));
+	json_object_set(all, "rule", json_object_get(loaded, "rule"));
+	json_object_set(all, "rule_version", json_object_get(callback, "rule_version"));
 	if (json_array_size(json_object_get(now, "needs")) > 0)
 		json_object_set(all, "skills", skills);
 	json_decref(skills);
@@ -252,7 +255,7 @@ on_all(struct api_call *call, const PGresult *res, const char *err)
 	json_t *answer = json_object(), *now = now_of(call, callback);
 
 	name_offers(call, json_object_get(all, "offers"), node_now_ms(api_node(call->api)));
-	json_object_set_new(answer, "placed", placed(call, callback, now));
+	json_object_set_new(answer, "placed", placed(call, all, now));
 	show_callback(call, callback);
 	json_object_set(answer, "callback", callback);
 	json_object_set(answer, "offers", json_object_get(all, "offers"));

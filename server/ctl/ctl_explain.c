@@ -60,7 +60,7 @@ print_all(const json_t *answer)
 	print_value(json_object_get(callback, "state"));
 	putchar('\n');
 	json_object_foreach ((json_t *)(uintptr_t)placed, key, value) {
-		printf("%-10s", key);
+		printf("%-9s ", key);
 		print_value(value);
 		putchar('\n');
 	}

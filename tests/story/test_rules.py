@@ -48,6 +48,8 @@ def test_published_at_one_node_they_decide_at_the_other(world, adam):
 
     shown = sue.get(f"/v1/callbacks/{loan['id']}")
     assert shown["rule"] == "french-loans" and shown["callback"]["rule"] == 1
+    assert {"rule": "french-loans", "rule_version": 1}.items() <= sue.get(f"/v1/callbacks/{loan['id']}/explain")["placed"].items()
+    assert "french-loans" in ctl(world, loan["id"], command="explain")
     assert shown["callback"]["preferred_agent_name"] == "bob" and shown["callback"]["caller_id"] == "+493055500"
     # the contact is told nothing of it
     for answer in (loan, world.servers[0].client().get(world.link(loan), headers={"Accept": "application/json"}).json()):
@@ -155,8 +157,8 @@ def test_no_post_is_lost_on_a_rule(world, adam):
         assert adam.post("/v1/rules/check", {"rules": [{"name": "a", "if": path, "then": {}}]})["errors"][0]["field"] == "rules[0].if"
 
 
-def ctl(world, *args, status=0):
-    done = subprocess.run([house.CALLBACKCTL, "--socket", world.servers[0].socket, "rules", *args], capture_output=True, text=True,
+def ctl(world, *args, status=0, command="rules"):
+    done = subprocess.run([house.CALLBACKCTL, "--socket", world.servers[0].socket, command, *args], capture_output=True, text=True,
                           timeout=house.DEADLINE)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
