@@ -35,6 +35,8 @@ const struct refusal refusals[] = {
 	{ "agent_unavailable", 409,
 	    "The agent is not ready, has no desk listening, or already has a callback." },
 	{ "logged_out", 409, "The agent is signed out." },
+	{ "already_due", 409,
+	    "It is due already: somebody is asked to call as soon as one is free." },
 	{ "not_due", 409, "It is too early for that." },
 	{ "not_connected", 409, "The agent's desk is not connected to this server." },
 	{ "disposition_required", 422, "This queue wants a disposition code." },

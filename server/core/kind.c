@@ -33,6 +33,7 @@ static const char *const kinds[] = {
 	"callback.given_back",
 	"callback.linked",
 	"callback.noted",
+	"callback.rescheduled",
 	"callback.retry",
 	"callback.scheduled",
 	"class.created",

@@ -46,6 +46,9 @@
 \ir linked_settle.sql
 \ir execute.sql
 \ir intake.sql
+\ir promise_move.sql
+\ir linked_lead.sql
+\ir decide_move.sql
 \ir class_create.sql
 \ir intake_link.sql
 \ir submit.sql

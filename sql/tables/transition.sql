@@ -30,6 +30,7 @@ INSERT INTO transition (command, from_state, to_state) VALUES
 	('give_back',	'ready_to_call', 'scheduled'),
 	('retry',	'ready_to_call', 'scheduled'),		-- at a time the agent chose
 	('retry',	'ready_to_call', 'failed'),		-- attempts used up
+	('reschedule',	'scheduled',	'scheduled'),		-- another promise
 	('cancel',	'scheduled',	'cancelled'),
 	('cancel',	'offered',	'cancelled'),
 	('cancel',	'ready_to_call', 'cancelled'),

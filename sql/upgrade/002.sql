@@ -45,7 +45,8 @@ INSERT INTO transition (command, from_state, to_state) VALUES
 	('offer',	'offered',	'offered'),
 	('erase',	'scheduled',	'cancelled'),
 	('erase',	'offered',	'cancelled'),
-	('erase',	'ready_to_call', 'cancelled');
+	('erase',	'ready_to_call', 'cancelled'),
+	('reschedule',	'scheduled',	'scheduled');
 
 ALTER TABLE queue ADD COLUMN hours jsonb, ADD COLUMN open_until timestamptz;
 ALTER TABLE form ADD COLUMN closed text NOT NULL DEFAULT 'next_opening' CHECK (closed IN ('next_opening', 'refuse'));

@@ -566,6 +566,36 @@ class Company:
         s.idle_since = self.now
         self.emit("callback." + ("retry" if c.state == "scheduled" else c.state), c, s, command=command)
 
+    def reschedule(self, command):
+        """Another promise; of the requests that are linked to each other, the one due first is called then."""
+        c = self.find(command)
+        refuse_if(command["role"] != "contact" and not self.may_touch(command, c.agent), "not_found")
+        asked = command["args"].get("at", self.now)
+        horizon = HORIZON_MS if command["role"] == "contact" else 366 * 86400_000
+        wrong = "invalid" if not self.now - 60_000 <= asked <= self.now + horizon else \
+            "already_due" if max(c.due, asked) <= self.now else \
+            "unchanged" if asked == c.promise == c.due and c.zone == command["args"]["time_zone"] else None
+        refuse_if(c.state == "scheduled" and wrong == "unchanged", "unchanged")
+        self.check_version(command, c)
+        refuse_if(c.state != "scheduled", "wrong_state")
+        refuse_if(wrong is not None, wrong)
+        c.due = c.promise = asked
+        c.zone = command["args"]["time_zone"]
+        c.expires = asked + c.queue.promise_window if c.queue.promise_window else None
+        c.reason = c.tried = None
+        led = c.linked_to or c.id
+        group = [x for x in self.callbacks.values() if x.id == led or x.linked_to == led and x.state == "scheduled"]
+        group.sort(key=lambda x: (x.due, x.id != led, x.created, uuid.UUID(x.id).int))
+        leads = led if self.callbacks[led].state != "scheduled" else group[0].id
+        if leads != led:
+            c.linked_to = None if c.id == leads else leads
+        self.emit("callback.rescheduled", c, command=command)
+        if leads != led:
+            others = sorted((x for x in group if x is not c), key=lambda x: (x.id != led, x.created, uuid.UUID(x.id).int))
+            for x in others:
+                x.linked_to = None if x.id == leads else leads
+                self.emit("callback.linked", x)
+
     def cancel(self, command):
         c, s = self.held(command, "scheduled", "offered", "ready_to_call")
         offers = self.pending(callback=c.id)

@@ -207,6 +207,17 @@ class Machine(RuleBasedStateMachine):
         return c and {"kind": kind, "callback": c.id, "version": self.version(data, c),
                       "args": {k: v for k, v in args.items() if v is not None}, **self.who(data, c.agent)}
 
+    def say_move(self, data):
+        c = self.a_callback(data, "scheduled")
+        at = data.draw(st.sampled_from([None, None, -61_000, -1, 0, 40_000, 90_000, 500_000, 3601_000]))
+        if at is None and c:
+            # to the time of another, before or behind it
+            at = data.draw(st.sampled_from([o.due for o in self.model.callbacks.values()])) - self.now + data.draw(st.sampled_from([-1, 0, 1]))
+        when = {"when": "asap"} if data.draw(st.integers(0, 4)) == 0 else {"at": self.now + at} if c else {}
+        who = data.draw(st.sampled_from([{"role": "contact"}] * 4 + [{"by": 5, "role": "supervisor"}, {"role": "operator"}, {"by": 1, "role": "agent"}]))
+        return c and {"kind": "reschedule", "callback": c.id, "version": self.version(data, c), **who,
+                      "args": {**when, "time_zone": data.draw(st.sampled_from(["Europe/Berlin", "UTC"]))}}
+
     def say_deadline(self, data):
         """Everything that has one, passed or not: the router of a node whose clock is wrong asks too early."""
         m = self.model
@@ -257,7 +268,7 @@ class Machine(RuleBasedStateMachine):
 
     # ---- rules ----
 
-    all_says = [say_offer, say_answer, say_answer, say_call, say_step, say_close, say_deadline, say_agent, say_session]
+    all_says = [say_offer, say_answer, say_answer, say_call, say_step, say_close, say_move, say_move, say_deadline, say_agent, say_session]
 
     @rule(data=st.data(), fate=fates)
     def visitors(self, data, fate):
@@ -340,6 +351,11 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data(), fate=fates, say=st.sampled_from([say_call, say_step, say_step, say_close]))
     def work(self, data, fate, say):
         self.one(data, fate, say)
+
+    @precondition(lambda self: self.model.callbacks)
+    @rule(data=st.data(), fate=fates)
+    def move(self, data, fate):
+        self.one(data, fate, Machine.say_move)
 
     @rule(data=st.data(), fate=fates)
     def deadline(self, data, fate):
@@ -451,7 +467,7 @@ def test_stories_nobody_has_heard(machine, capsys):
 
 def test_and_much_happened():
     """Stories in which nothing comes to anything would prove nothing."""
-    wanted = {"callback.completed", "callback.retry", "callback.given_back", "callback.linked", "callback.cancelled", "offer.rescinded",
+    wanted = {"callback.rescheduled", "already_due", "callback.completed", "callback.retry", "callback.given_back", "callback.linked", "callback.cancelled", "offer.rescinded",
               "offer.rejected", "offer.timeout", "call.connected", "call.ended", "agent.after_call_work", "agent.lost",
               "agent.signed_out", "stale_version", "attempt_over", "offer_not_pending", "key_reused", "not_due", "bad_time"}
     missing = wanted - set(Machine.seen)

@@ -2,7 +2,7 @@
 -- at yet (no ANALYZE). Counted is what is read, not time: rows fetched and index entries returned by the statements of
 -- this transaction. A plan that walks a table reads all of its 5,000 rows.
 \ir fixture/company.sql
-SELECT plan(28);
+SELECT plan(29);
 
 -- Everything that has been read so far in this transaction, by table or index of the schema.
 CREATE FUNCTION fx.read_so_far() RETURNS bigint LANGUAGE sql VOLATILE
@@ -51,6 +51,7 @@ BEGIN
 	CALL fx.read_by('connected', format('SELECT fx.does(7, ''connected'', a => %L, by => 2)', p_name || '#1'));
 	CALL fx.read_by('ended', format('SELECT fx.does(8, ''ended'', a => %L, by => 2)', p_name || '#1'));
 	CALL fx.read_by('done', format('SELECT fx.does(9, ''done'', %L, by => 2, v => fx.v(%L), args => ''{"disposition": "sold"}'')', p_name, p_name));
+	CALL fx.read_by('reschedule', format('SELECT fx.does(10, ''reschedule'', %L, v => fx.v(%L), args => ''{"at": 1790000600000}'')', p_name || ' 2', p_name || ' 2'));
 	CALL fx.read_by('cancel', format('SELECT fx.does(10, ''cancel'', %L, v => fx.v(%L))', p_name || ' 2', p_name || ' 2'));
 	PERFORM fx.callback(p_name || ' 3', 'ready_to_call', '{3}'), fx.callback(p_name || ' 4', 'ready_to_call', '{4}');
 	INSERT INTO contact (tenant_id, callback_id, phone) VALUES (fx.t(), fx.id(p_name || ' 3'), '+4950' || p_n), (fx.t(), fx.id(p_name || ' 4'), '+4950' || p_n);
@@ -90,7 +91,7 @@ INSERT INTO rule SELECT (r).* FROM (SELECT jsonb_populate_record(x, jsonb_build_
   FROM rule x, generate_series(1, 5000) n WHERE x.tenant_id = fx.t() AND x.ord = 1 OFFSET 0) y;
 CALL fx.life('full', 200);
 SELECT is((fx.c('form 201')).rule, 2, 'the second rule placed it');
-SELECT is(count(*), 25::bigint, 'the same life again') FROM fx.reads WHERE before IS NOT NULL;
+SELECT is(count(*), 26::bigint, 'the same life again') FROM fx.reads WHERE before IS NOT NULL;
 SELECT cmp_ok(n, '<', 200::bigint, format('%s: %s rows and index entries read, %s while all was empty', what, n, before)) FROM fx.reads
  ORDER BY what;
 SELECT * FROM finish();

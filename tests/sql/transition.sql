@@ -9,7 +9,8 @@ INSERT INTO fx.kind VALUES
 	('offer', 'callback', NULL), ('accept', 'offer', NULL), ('reject', 'offer', NULL), ('offer_timeout', 'offer', NULL),
 	('call', 'callback', NULL), ('connected', 'attempt', NULL), ('hold', 'attempt', NULL), ('retrieve', 'attempt', NULL),
 	('ended', 'attempt', NULL), ('done', 'callback', '{"disposition": "sold"}'), ('give_back', 'callback', NULL),
-	('retry', 'callback', '{"in_s": 60}'), ('cancel', 'callback', NULL), ('erase', 'callback', NULL), ('expire', 'callback', NULL),
+	('retry', 'callback', '{"in_s": 60}'), ('cancel', 'callback', NULL), ('reschedule', 'callback', '{"at": 1790010000000}'),
+	('erase', 'callback', NULL), ('expire', 'callback', NULL),
 	('callback_deadline', 'callback', NULL), ('note', 'callback', '{"text": "spoke to his wife"}'),
 	('agent_lost', 'agent', NULL), ('sign_out', 'agent', NULL);
 -- Each is tried plainly, and again as it is when: another offer of it is pending; it was offered or dialled as often

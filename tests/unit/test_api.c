@@ -339,7 +339,7 @@ static const struct { const char *name; int status; } known[] = {
 	{ "not_found", 404 }, { "unknown_form", 404 }, { "stale_version", 409 }, { "wrong_state", 409 },
 	{ "offer_not_pending", 409 }, { "attempt_over", 409 }, { "linked", 409 }, { "suppressed", 409 }, { "in_call", 409 },
 	{ "already_erased", 409 }, { "agent_unavailable", 409 },
-	{ "logged_out", 409 }, { "not_due", 409 }, { "not_connected", 409 }, { "disposition_required", 422 },
+	{ "logged_out", 409 }, { "already_due", 409 }, { "not_due", 409 }, { "not_connected", 409 }, { "disposition_required", 422 },
 	{ "unknown_disposition", 422 }, { "bad_outcome", 422 }, { "bad_time", 422 }, { "invalid", 422 },
 	{ "key_reused", 422 }, { "locked", 423 }, { "removed", 403 }, { "secret_in_use", 409 },
 	{ "too_many_secrets", 409 }, { "unknown_command", 500 }, { "unchanged", 200 },

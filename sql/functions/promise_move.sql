@@ -1,0 +1,61 @@
+-- promise: what a time that was asked for comes to.
+--   refusal    NULL: it can be promised
+--   errors     of 'invalid': [{"field", "message"}]
+--   note       how it was understood, see wall_time()
+--   due_at     when it is queued: the promise itself, or the next time at which somebody may be called
+CREATE TYPE promise AS (
+	refusal		text,
+	errors		jsonb,
+	at		timestamptz,
+	local_at	timestamp,
+	zone		text,
+	note		text,
+	due_at		timestamptz,
+	expires_at	timestamptz
+);
+
+-- promise_move: the judgement of another time for a callback. All that is asked of a new time is asked here.
+--   p_args   {"when": "asap" or a local time, or "at": ms; "time_zone": IANA name, else the promise's own}
+--   p_role   a contact may ask for what his form takes (horizon_s), the others for a year
+-- Refusals: invalid; already_due (as soon as possible, or a time that is over, of one that is due: it would only lose its
+-- place); unchanged.
+-- Reads time_zone.
+CREATE FUNCTION promise_move(c callback, p_args jsonb, q queue, f form, p_role text, p_now timestamptz) RETURNS promise
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	p promise;
+	w wall;
+	v_zone text := coalesce(p_args ->> 'time_zone', c.promise_zone);
+	v_asked text := coalesce(p_args ->> 'when', 'asap');
+	v_horizon_s int := CASE WHEN p_role = 'contact' AND f.form_id IS NOT NULL THEN f.horizon_s ELSE 31622400 END;
+BEGIN
+	SELECT z.name INTO p.zone FROM time_zone z WHERE z.name = v_zone LIMIT 1;
+	p.note := 'as_asked';
+	IF p_args ? 'at' THEN
+		-- a number too large for bigint is a bad time, not an error
+		v_asked := p_args ->> 'at';
+		p.at := CASE WHEN v_asked ~ '^[0-9]{1,14}$' THEN from_ms(v_asked::bigint) END;
+		p.local_at := p.at AT TIME ZONE p.zone;
+	ELSIF v_asked = 'asap' THEN
+		p.at := p_now;
+		p.local_at := p_now AT TIME ZONE p.zone;
+	ELSE
+		w := wall_time(local_time(v_asked), p.zone);
+		p.at := w.at;
+		p.local_at := w.local_at;
+		p.note := coalesce(w.note, p.note);
+	END IF;
+	p.errors := intake_errors(p_now, p.zone, v_zone, v_asked, p.at, v_horizon_s, NULL);
+	IF p.errors IS NOT NULL THEN
+		p.refusal := 'invalid';
+		RETURN p;
+	END IF;
+	p.due_at := p.at;
+	p.expires_at := CASE WHEN q.promise_window_s > 0 THEN p.due_at + seconds(q.promise_window_s) END;
+	p.refusal := CASE
+		WHEN c.due_at <= p_now AND p.due_at <= p_now THEN 'already_due'
+		WHEN p.at = c.promise_at AND p.due_at = c.due_at AND p.zone = c.promise_zone THEN 'unchanged' END;
+	RETURN p;
+END
+$$;
