@@ -1,13 +1,16 @@
 /*
  * contact: the contact's signed link, /c/{token}: what has become of his
  * request, and a way to withdraw it. Whoever holds the link may see no more
- * than that: never what the form sent, nor the whole number.
+ * than that: never what the form sent, nor the whole number. How he moves it,
+ * it must not know.
  */
+#include "api/contact.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/api.h"
+#include "api/intake_check.h"
 #include "api/public.h"
 #include "api/road.h"
 #include "base/clock.h"
@@ -60,9 +63,8 @@ words_for(const char *state)
 	return w;
 }
 
-/* Into call->tenant and *id; false when it was answered. */
-static bool
-find_callback(struct api_call *call, struct id *id)
+bool
+contact_find(struct api_call *call, struct id *id)
 {
 	struct node *node = api_node(call->api);
 
@@ -77,9 +79,8 @@ find_callback(struct api_call *call, struct id *id)
 	return false;
 }
 
-/* "+*******820" */
-static char *
-mask(const char *phone)
+char *
+contact_mask(const char *phone)
 {
 	char *masked = xstrdup(phone);
 	size_t len = strlen(masked);
@@ -89,22 +90,26 @@ mask(const char *phone)
 	return masked;
 }
 
-/* The time at which he is to be called, while that is not the one that he was promised. */
-static void
-add_due(json_t *doc, const json_t *all)
+static bool
+is_waiting(const char *state)
 {
-	const json_t *image = json_object_get(all, "callback");
-	const char *local = json_text(all, "due_local"), *state = json_text(doc, "state");
-	int64_t due_at = json_int(image, "due_at", 0);
+	return strcmp(state, "scheduled") == 0 || strcmp(state, "queued") == 0;
+}
+
+/* A waiting one that is not due when it was promised (to be tried again) says when. */
+static void
+describe_due(json_t *doc, const json_t *all, const json_t *image)
+{
+	const char *local = json_text(all, "due_local"), *zone = json_text(image, "promise_zone");
+	int64_t due_ms = json_int(image, "due_at", 0);
 	char at[CLOCK_TEXT_SIZE];
 
-	if (local == NULL || state == NULL || strcmp(state, "scheduled") != 0 ||
-	    due_at == json_int(image, "promise_at", 0))
+	if (local == NULL || zone == NULL || strcmp(json_text(doc, "state"), "scheduled") != 0 ||
+	    due_ms == json_int(image, "promise_at", 0))
 		return;
-	clock_format(due_at, at);
-	json_object_set_new(doc, "due",
-	    json_pack("{s:s, s:s*, s:s}", "local", local, "time_zone",
-		json_text(image, "promise_zone"), "at", at));
+	clock_format(due_ms, at);
+	json_object_set_new(
+	    doc, "due", json_pack("{s:s, s:s, s:s}", "local", local, "time_zone", zone, "at", at));
 }
 
 static json_t *
@@ -114,13 +119,15 @@ describe(const struct api_call *call, const json_t *all)
 	const char *phone =
 	    json_text(json_object_get(json_object_get(all, "detail"), "contact"), "phone");
 	json_t *doc = public_callback(image, node_now_ms(api_node(call->api)));
+	const char *state = json_text(doc, "state");
 
-	add_due(doc, all);
 	json_object_set_new(doc, "attempts", json_integer(json_int(image, "attempts", 0)));
-	json_object_set_new(
-	    doc, "cancellable", json_boolean(words_for(json_text(doc, "state"))->cancellable));
+	json_object_set_new(doc, "cancellable", json_boolean(words_for(state)->cancellable));
+	json_object_set_new(doc, "reschedulable", json_boolean(is_waiting(state)));
+	json_object_set_new(doc, "callable_now", json_boolean(strcmp(state, "scheduled") == 0));
+	describe_due(doc, all, image);
 	if (phone != NULL) {
-		char *masked = mask(phone);
+		char *masked = contact_mask(phone);
 
 		json_object_set_new(doc, "phone", json_string(masked));
 		free(masked);
@@ -139,53 +146,88 @@ is_fresh(const struct api_call *call, const json_t *image)
 	    node_now_ms(api_node(call->api)) - json_int(image, "created_at", 0) < THANKS_MS;
 }
 
+static void
+set(json_t *doc, const char *key, const char *text)
+{
+	json_object_set_new(doc, key, json_string(text != NULL ? text : ""));
+}
+
+/* The form for another time: as it was typed, or else the promise as it stands. */
+static void
+set_typed(json_t *doc, const struct contact_view *view, const char *local, const char *zone)
+{
+	const char *typed = view != NULL ? view->when : NULL;
+	char *when = typed != NULL ? xstrdup(typed) : xstrndup(local, 16);
+
+	set(doc, "when_typed", when);
+	/* A browser empties a datetime-local that it cannot read. */
+	set(doc, "when_type", intake_local_ok(when) ? "datetime-local" : "text");
+	set(doc, "zone_typed", view != NULL && view->time_zone != NULL ? view->time_zone : zone);
+	free(when);
+}
+
 /* Takes doc, the JSON answer, and makes it the page's values. */
 static enum http_verdict
 show_page(struct api_call *call, const json_t *image, json_t *doc)
 {
-	const json_t *promise = json_object_get(doc, "promise");
+	const struct contact_view *view = call->data;
+	const json_t *promise = json_object_get(doc, "promise"), *due = json_object_get(doc, "due");
 	const char *local = json_text(promise, "local"), *zone = json_text(promise, "time_zone");
-	const char *due = json_text(json_object_get(doc, "due"), "local");
-	const char *note = public_when_note(http_query(call->req, "note"));
-	char when[PUBLIC_WHEN_SIZE], asked[PUBLIC_WHEN_SIZE];
-	char *link = public_link(call, call->args[0]);
+	const char *shown = json_text(due != NULL ? due : promise, "local");
+	bool again = view != NULL && view->status != 0;
+	char when[PUBLIC_WHEN_SIZE], asked[PUBLIC_WHEN_SIZE] = "";
+	char *link = public_link(call, call->args[0]), *path = public_path(call, call->args[0]);
 
-	public_when(local != NULL ? local : "", asked);
-	public_when(due != NULL ? due : local != NULL ? local : "", when);
+	public_when(shown != NULL ? shown : "", when);
+	set(doc, "now",
+	    due != NULL ? "We will call you again at the time below."
+			: words_for(json_text(doc, "state"))->now);
+	set(doc, "when", when);
 	if (due != NULL)
-		json_object_set_new(doc, "asked", json_string(asked));
-	json_object_set_new(doc, "now", json_string(words_for(json_text(doc, "state"))->now));
-	json_object_set_new(doc, "when", json_string(when));
-	json_object_set_new(doc, "time_zone", json_string(zone != NULL ? zone : ""));
-	json_object_set_new(doc, "note", json_string(note != NULL ? note : ""));
-	json_object_set_new(doc, "token", json_string(call->args[0]));
-	json_object_set_new(doc, "link", json_string(link));
+		public_when(local != NULL ? local : "", asked);
+	set(doc, "asked", asked);
+	set(doc, "time_zone", zone);
+	set(doc, "note", public_when_note(http_query(call->req, "note")));
+	set(doc, "trouble", again ? view->trouble : NULL);
+	set(doc, "seen", json_text(promise, "at"));
+	set_typed(doc, view, local != NULL ? local : "", zone != NULL ? zone : "");
+	set(doc, "link", link);
+	set(doc, "path", path);
 	free(link);
+	free(path);
 	if (json_int(doc, "attempts", 0) == 0)
 		json_object_del(doc, "attempts");
-	return public_page(
-	    call, 200, is_fresh(call, image) ? "thanks.html" : "status.html", doc, NULL, NULL);
+	return public_page(call, again ? view->status : 200,
+	    !again && is_fresh(call, image) ? "thanks.html" : "status.html", doc, NULL, NULL);
 }
 
-static void
-on_loaded(struct api_call *call, const PGresult *res, const char *err)
+json_t *
+contact_row(struct api_call *call, const PGresult *res, const char *err)
 {
 	const char *why;
 
 	if (err != NULL) {
 		road_failed(call, err);
-		return;
+		return NULL;
 	}
 	/* Retention may have taken it. */
 	if (PQntuples(res) != 1 || PQgetisnull(res, 0, 0)) {
 		public_problem(call, 404, "not-found", "This request is no longer known here.", 0);
-		return;
+		return NULL;
 	}
 	json_t *all = json_parse(PQgetvalue(res, 0, 0), (size_t)PQgetlength(res, 0, 0), &why);
-	if (all == NULL) {
+	if (all == NULL)
 		road_failed(call, why);
+	return all;
+}
+
+static void
+on_loaded(struct api_call *call, const PGresult *res, const char *err)
+{
+	json_t *all = contact_row(call, res, err);
+
+	if (all == NULL)
 		return;
-	}
 	json_t *doc = describe(call, all);
 	if (public_wants_json(call))
 		api_answer(call, 200, doc);
@@ -194,20 +236,48 @@ on_loaded(struct api_call *call, const PGresult *res, const char *err)
 	json_decref(all);
 }
 
-static enum http_verdict
-contact_get(struct api_call *call)
+enum http_verdict
+contact_load(struct api_call *call, struct id id,
+    void (*then)(struct api_call *, const PGresult *, const char *))
 {
 	char tenant[16], callback[ID_TEXT_SIZE];
 	const char *params[] = { tenant, callback };
-	struct id id;
 
-	if (!find_callback(call, &id))
-		return HTTP_DONE;
 	if (!public_database_up(call))
 		return public_unavailable(call);
 	snprintf(tenant, sizeof(tenant), "%d", tenant_id(call->tenant));
 	id_format(id, callback);
-	return api_query(call, STATEMENT_load_callback, params, "contact", on_loaded);
+	return api_query(call, STATEMENT_load_callback, params, "contact", then);
+}
+
+static enum http_verdict
+contact_get(struct api_call *call)
+{
+	struct id id;
+
+	return contact_find(call, &id) ? contact_load(call, id, on_loaded) : HTTP_DONE;
+}
+
+void
+contact_view_free(void *arg)
+{
+	struct contact_view *view = arg;
+
+	free(view->trouble);
+	free(view->when);
+	free(view->time_zone);
+	free(view);
+}
+
+enum http_verdict
+contact_show_again(struct api_call *call, int status, const char *trouble)
+{
+	struct contact_view *view = call->data;
+
+	view->status = status;
+	free(view->trouble);
+	view->trouble = xstrdup(trouble);
+	return contact_load(call, view->id, on_loaded);
 }
 
 static enum http_verdict
@@ -263,7 +333,7 @@ contact_cancel(struct api_call *call)
 {
 	struct id id;
 
-	if (!find_callback(call, &id))
+	if (!contact_find(call, &id))
 		return HTTP_DONE;
 	if (!public_database_up(call))
 		return public_unavailable(call);
@@ -279,5 +349,8 @@ const struct api_route api_routes_contact[] = {
 	{ "GET", "/c/{token}", API_PUBLIC, API_BODY_NONE, contact_get },
 	/* Nothing is read of it, but scripts like to send an empty object. */
 	{ "POST", "/c/{token}/cancel", API_PUBLIC, API_BODY_FORM, contact_cancel },
+	{ "POST", "/c/{token}/reschedule", API_PUBLIC, API_BODY_FORM, contact_reschedule },
+	{ "POST", "/c/{token}/now", API_PUBLIC, API_BODY_FORM, contact_now },
+	{ "GET", "/c/{token}/callback.ics", API_PUBLIC, API_BODY_NONE, contact_calendar },
 	{ NULL, NULL, API_PUBLIC, API_BODY_NONE, NULL },
 };

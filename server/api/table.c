@@ -17,6 +17,7 @@ static const struct api_route *const tables[] = {
 	api_routes_session,
 	api_routes_agent,
 	api_routes_call,
+	api_routes_move,
 	api_routes_admin,
 	api_routes_explain,
 	api_routes_personal,

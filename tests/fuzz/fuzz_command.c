@@ -75,7 +75,8 @@ on_element(const json_t *element, bool submit)
 	    "somebody without a session acts as an agent");
 	must(strcmp(kind, "company") != 0 || who >= 4,
 	    "somebody else than an administrator changes the company");
-	must(who != 0 || strcmp(kind, "cancel") == 0, "a stranger does more than to cancel");
+	must(who != 0 || strcmp(kind, "cancel") == 0 || strcmp(kind, "reschedule") == 0,
+	    "a stranger does more than to cancel or to move");
 }
 
 int

@@ -32,6 +32,9 @@ row("OPTIONS", "/f/{form}", ALL.format(204))
 row("POST", "/f/{form}", ALL.format(201), body={"phone": "+49 30 99988877"})
 row("GET", "/c/{token}", ALL.format(200), "asked")
 row("POST", "/c/{token}/cancel", ALL.format(200), "asked")
+row("POST", "/c/{token}/reschedule", ALL.format(200), "asked", {"when": "2026-11-24T17:00"})
+row("POST", "/c/{token}/now", ALL.format(200), "asked")
+row("GET", "/c/{token}/callback.ics", ALL.format(200), "asked")
 row("POST", "/v1/session", ALL.format(201), body={"tenant": "demo", "name": "dora", "password": "demo-dora"})
 row("GET", "/healthz", ALL.format(200))
 row("GET", "/readyz", ALL.format(200))
@@ -69,6 +72,10 @@ row("GET", "/v1/callbacks", "401 401 | 403 403 200 200 | 403 200 200 | 200", "he
 row("GET", "/v1/agents", "401 401 | 403 403 200 200 | 403 200 200 | 200")
 row("GET", "/v1/queues", "401 401 | 403 403 200 200 | 403 200 200 | 200")
 row("POST", "/v1/callbacks/{id}/assign", "401 401 | 403 403 200 200 | 403 404 404 | 200", "asked", {"version": True, "agent": "ann"})
+# one that waits is nobody's yet: no agent moves it
+row("POST", "/v1/callbacks/{id}/reschedule", "401 401 | 404 404 200 200 | 404 404 404 | 200", "asked",
+    {"when": "2026-11-24T17:00", "version": True})
+row("POST", "/v1/callbacks/{id}/now", "401 401 | 404 404 200 200 | 404 404 404 | 200", "asked", {"version": True})
 row("PUT", "/v1/agents/{name}/status", "401 401 | 403 403 200 200 | 403 404 404 | 200", "dora", {"state": "not_ready", "reason": "x"})
 row("DELETE", "/v1/agents/{name}/sessions", "401 401 | 403 403 200 200 | 403 404 404 | 200", "dora")
 # the company's

@@ -288,6 +288,9 @@ const struct api_route api_routes_intake[] = {
 const struct api_route api_routes_contact[] = {
 	{ "GET", "/c/{token}", API_PUBLIC, API_BODY_NONE, elsewhere },
 	{ "POST", "/c/{token}/cancel", API_PUBLIC, API_BODY_FORM, elsewhere },
+	{ "POST", "/c/{token}/reschedule", API_PUBLIC, API_BODY_FORM, elsewhere },
+	{ "POST", "/c/{token}/now", API_PUBLIC, API_BODY_FORM, elsewhere },
+	{ "GET", "/c/{token}/callback.ics", API_PUBLIC, API_BODY_NONE, elsewhere },
 	{ NULL, NULL, API_PUBLIC, API_BODY_NONE, NULL },
 };
 

@@ -119,7 +119,7 @@ only_these_are_for_everybody(void **state)
 {
 	static const char *const open[] = { "POST /v1/session", "GET /metrics", "GET /healthz", "GET /readyz",
 		"GET /v1/openapi.json", "GET /f/{form}", "POST /f/{form}", "OPTIONS /f/{form}", "GET /c/{token}",
-		"POST /c/{token}/cancel" };
+		"POST /c/{token}/cancel", "POST /c/{token}/reschedule", "POST /c/{token}/now", "GET /c/{token}/callback.ics" };
 	size_t n = 0;
 
 	(void)state;

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "api/api.h"
+#include "api/calendar.h"
 #include "api/public.h"
 #include "api/road.h"
 #include "base/bucket.h"
@@ -34,7 +35,7 @@ const char lane_err_full[] = "full", lane_err_down[] = "down", lane_err_failed[]
 
 /* The world as the test sets it. */
 static struct {
-	json_t *form;
+	json_t *form, *company;
 	const char *not_ready;
 	bool down, full;
 	struct bucket_table *buckets;
@@ -68,6 +69,7 @@ struct tenant *node_tenant(struct node *n, int id) { (void)n; return id == 3 ? (
 int tenant_id(const struct tenant *t) { (void)t; return 3; }
 struct projection *tenant_projection(struct tenant *t) { (void)t; return (struct projection *)&w; }
 struct lane *tenant_lane(struct tenant *t) { (void)t; return NULL; }
+const json_t *projection_tenant(const struct projection *p) { (void)p; return w.company; }
 struct node *tenant_node(const struct tenant *t) { (void)t; return (struct node *)&w; }
 
 struct tenant *
@@ -311,6 +313,7 @@ tear_down(void **state)
 	(void)state;
 	clear();
 	json_decref(w.form);
+	json_decref(w.company);
 	json_decref(w.sent);
 	bucket_table_free(w.buckets);
 	return 0;
@@ -637,7 +640,7 @@ test_contact(void **state)
 	w.row = ROW("scheduled", "1795510800000", ",\"linked\":[]");
 	request("GET", "/c/{token}", link, "", "Accept", "application/json", NULL);
 	assert_answer(200, "application/json", "", "{\"id\":\"" CALLBACK "\",\"state\":\"scheduled\",\"promise\":{\"local\":\"2026-11-24T10:00:00\","
-	    "\"time_zone\":\"Europe/Berlin\",\"at\":\"2026-11-24T09:00:00.000Z\"},\"attempts\":0,\"cancellable\":true,\"phone\":\"+*******820\"}");
+	    "\"time_zone\":\"Europe/Berlin\",\"at\":\"2026-11-24T09:00:00.000Z\"},\"attempts\":0,\"cancellable\":true,\"reschedulable\":true,\"callable_now\":true,\"phone\":\"+*******820\"}");
 	request("GET", "/c/{token}", link, "", NULL);
 	assert_answer(200, "text/html", "Referrer-Policy: same-origin\n", "<h1>Thank you</h1>");
 	assert_answer(200, "text/html", "frame-ancestors 'none'\n", "Tuesday, 24 November 2026, 10:00 (Europe/Berlin)");
@@ -720,6 +723,180 @@ test_cancel(void **state)
 	assert_null(w.sent);
 }
 
+#define MOVE(body, ...) request("POST", "/c/{token}/reschedule", link, body, "Content-Type", URLENCODED, ##__VA_ARGS__, NULL)
+#define MOVE_JSON(body) request("POST", "/c/{token}/reschedule", link, body, "Content-Type", "application/json", NULL)
+
+static void
+test_move(void **state)
+{
+	static char link[64], location[80];
+
+	(void)state;
+	POST_FORM("phone=030901820");
+	lane_says(NULL, NULL, SUBMITTED);
+	snprintf(link, sizeof(link), "%s", token());
+	snprintf(location, sizeof(location), "Location: /c/%s\n", link);
+	w.row = ROW("scheduled", "1795510800000", ",\"linked\":[]");
+
+	request("GET", "/c/{token}", link, "", NULL);
+	char *action = xasprintf("action=\"/c/%s/reschedule\"", link);
+	assert_answer(200, "text/html", "", action);
+	free(action);
+	assert_answer(200, "text/html", "", "name=\"when\" value=\"2026-11-24T10:00\"");
+	assert_answer(200, "text/html", "", "name=\"seen\" value=\"2026-11-24T09:00:00.000Z\"");
+
+	MOVE("when=2026-11-25T11%3A30&time_zone=Europe%2FLondon&seen=2026-11-24T09%3A00%3A00.000Z");
+	char *sent = json_line(w.sent);
+	assert_string_equal(sent, "{\"kind\":\"reschedule\",\"role\":\"contact\",\"callback\":\"" CALLBACK "\",\"args\":{"
+	    "\"when\":\"2026-11-25T11:30\",\"time_zone\":\"Europe/London\",\"seen\":1795510800000}}");
+	free(sent);
+	lane_says(NULL, NULL, SUBMITTED);
+	assert_answer(303, "text/plain", location, "");
+	MOVE_JSON("{\"when\":\"2026-11-25T11:30:00+01:00\"}");
+	assert_int_equal(json_int(json_object_get(w.sent, "args"), "at", 0), 1795602600000);
+	lane_says(NULL, NULL, IMAGE("scheduled", "1795510800000") ",\"when_note\":\"moved_forward\"}");
+	assert_answer(200, "application/json", "", "\"when_note\":\"moved_forward\"");
+	/* Pressed twice. */
+	MOVE("when=asap");
+	lane_says(NULL, "unchanged", IMAGE("scheduled", "1795510800000") "}");
+	assert_answer(303, "text/plain", location, "");
+
+	/* What is wrong is said above what was typed. */
+	json_decref(w.sent);
+	w.sent = NULL;
+	MOVE("when=%3Cb%3Esoon&time_zone=Moon+Base");
+	assert_answer(422, "text/html", "", "The time must be &quot;asap&quot;");
+	assert_answer(422, "text/html", "", "The time zone is not a time zone");
+	assert_answer(422, "text/html", "", "type=\"text\" id=\"when\" name=\"when\" value=\"&lt;b&gt;soon\"");
+	MOVE("time_zone=Europe%2FLondon");
+	assert_answer(422, "text/html", "", "The time is missing.");
+	MOVE("when=asap&when=asap");
+	assert_answer(422, "text/html", "", "The time was sent more than once.");
+	MOVE_JSON("{\"when\":5,\"seen\":\"x\"}");
+	assert_answer(422, "application/problem+json", "", "{\"field\":\"when\",\"message\":\"must be a text\"},{\"field\":\"seen\"");
+	MOVE_JSON("[");
+	assert_int_equal(r.status, 400);
+	assert_null(w.sent);
+
+	/* Refused: as it stands now. */
+	MOVE("when=2026-11-25T11%3A30");
+	lane_says(NULL, "stale_version", IMAGE("scheduled", "1795510800000") "}");
+	assert_answer(409, "text/html", "", "was changed since you opened this page");
+	assert_answer(409, "text/html", "", "Tuesday, 24 November 2026, 10:00 (Europe/Berlin)");
+	MOVE_JSON("{\"when\":\"asap\"}");
+	lane_says(NULL, "stale_version", IMAGE("scheduled", "1795510800000") "}");
+	assert_answer(409, "application/problem+json", "", "\"state\":\"scheduled\",\"promise\":{\"local\"");
+	MOVE("when=2026-11-25T11%3A30");
+	w.row = ROW("offered", "1795420800000", "");
+	lane_says(NULL, "wrong_state", IMAGE("offered", "1795420800000") "}");
+	assert_answer(409, "text/html", "", "try again in a minute");
+	assert_null(strstr(r.text, "/reschedule"));
+	MOVE("when=2030-11-25T11%3A30");
+	lane_says(NULL, "invalid", IMAGE("scheduled", "1795510800000") ",\"errors\":[{\"field\":\"when\",\"message\":\"is too far ahead\"}]}");
+	assert_answer(422, "text/html", "", "The time is too far ahead.");
+	MOVE("when=asap");
+	lane_says(NULL, "not_found", NULL);
+	assert_answer(404, "text/html", "", "no longer known");
+	MOVE("when=asap");
+	r.forget(&r.call);
+	assert_answer(503, "text/html", "Retry-After: 5\n", "");
+	request("POST", "/c/{token}/reschedule", "AAAA", "when=asap", "Content-Type", URLENCODED, NULL);
+	assert_answer(404, "text/html", "", "");
+
+	request("POST", "/c/{token}/now", link, "", "Accept", "application/json", NULL);
+	assert_string_equal(json_text(json_object_get(w.sent, "args"), "when"), "asap");
+	lane_says(NULL, "already_due", IMAGE("scheduled", "1795420800000") "}");
+	assert_answer(409, "application/problem+json", "", "\"state\":\"queued\"");
+	w.down = true;
+	request("POST", "/c/{token}/now", link, "", NULL);
+	assert_answer(503, "text/html", "Retry-After: 5\n", "");
+}
+
+/* To be tried again: not at the time that was promised, which is over. */
+static void
+test_tried_again(void **state)
+{
+	static char link[64];
+
+	(void)state;
+	POST_FORM("phone=030901820");
+	lane_says(NULL, NULL, SUBMITTED);
+	snprintf(link, sizeof(link), "%s", token());
+	w.row = "{\"callback\":{\"id\":\"" CALLBACK "\",\"seq\":9,\"state\":\"scheduled\",\"due_at\":1795510800000,\"promise_at\":1795420000000,"
+	    "\"promise_local\":\"2026-11-23T08:46:40\",\"promise_zone\":\"Europe/Berlin\",\"attempts\":1,\"offers\":1},"
+	    "\"due_local\":\"2026-11-24T10:00:00\"}";
+	request("GET", "/c/{token}", link, "", NULL);
+	assert_answer(200, "text/html", "", "We will call you again at the time below.");
+	assert_answer(200, "text/html", "", "When: Tuesday, 24 November 2026, 10:00 (Europe/Berlin)");
+	request("GET", "/c/{token}", link, "", "Accept", "application/json", NULL);
+	assert_answer(200, "application/json", "", "\"due\":{\"local\":\"2026-11-24T10:00:00\",\"time_zone\":\"Europe/Berlin\","
+	    "\"at\":\"2026-11-24T09:00:00.000Z\"}");
+}
+
+static void
+test_calendar(void **state)
+{
+	static char base[] = "https://call.example:8443/x/", link[64];
+
+	(void)state;
+	w.conf.base_url = base;
+	w.company = json_pack("{s:s}", "label", "Lee, Smith; Sons");
+	POST_FORM("phone=030901820");
+	lane_says(NULL, NULL, SUBMITTED);
+	snprintf(link, sizeof(link), "%s", token());
+	w.row = ROW("scheduled", "1795510800000", ",\"linked\":[]");
+	request("GET", "/c/{token}/callback.ics", link, "", NULL);
+	assert_answer(200, "text/calendar; charset=utf-8; method=PUBLISH", "Cache-Control: no-store\n",
+	    "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//callbackd//callbackd//EN\r\nMETHOD:PUBLISH\r\nBEGIN:VEVENT\r\n"
+	    "UID:" CALLBACK "@call.example\r\nSEQUENCE:9\r\nDTSTAMP:20261123T080000Z\r\nDTSTART:20261124T090000Z\r\n"
+	    "DURATION:PT30M\r\nSTATUS:CONFIRMED\r\nTRANSP:TRANSPARENT\r\nSUMMARY:Lee\\, Smith\\; Sons calls you back\r\n"
+	    "DESCRIPTION:Number: +*******820\\n");
+	assert_null(strstr(r.text, "Ann"));
+	assert_null(strstr(r.text, "30901"));
+	w.row = ROW("cancelled", "1795510800000", "");
+	request("GET", "/c/{token}/callback.ics", link, "", NULL);
+	assert_answer(200, "text/calendar; charset=utf-8; method=CANCEL", "", "METHOD:CANCEL\r\n");
+	assert_answer(200, "text/calendar", "", "STATUS:CANCELLED\r\n");
+	w.row = NULL;
+	request("GET", "/c/{token}/callback.ics", link, "", NULL);
+	assert_int_equal(r.status, 404);
+	request("GET", "/c/{token}/callback.ics", "AAAA", "", NULL);
+	assert_int_equal(r.status, 404);
+}
+
+/* Lines of at most 75 octets, never cut within a character; unfolded, what was put in. */
+static void
+test_folding(void **state)
+{
+	char text[512];
+
+	(void)state;
+	for (size_t n = 0; n < 200; n++) {
+		struct buf in = { 0 }, back = { 0 };
+		for (size_t i = 0; i < n; i++)
+			buf_puts(&in, i % 7 == 0 ? "\xe2\x82\xac" : i % 3 == 0 ? "\xc3\xa4" : "x");
+		buf_puts(&in, "");
+		char *out = calendar_text(&(struct calendar){ .uid = "u", .summary = in.data, .duration_s = 90 });
+		assert_non_null(strstr(out, "DURATION:PT90S\r\n"));
+		for (const char *line = out, *end; *line != '\0'; line = end + 2) {
+			end = strstr(line, "\r\n");
+			assert_non_null(end);
+			assert_true(end - line <= 75);
+			snprintf(text, sizeof(text), "%.*s", (int)(end - line), line);
+			assert_true(utf8_ok(text, strlen(text)));
+			buf_puts(&back, *text == ' ' ? text + 1 : text);
+			if (end[2] != ' ')
+				buf_puts(&back, "\n");
+		}
+		char *line = xasprintf("\nSUMMARY:%s\nEND:VEVENT\n", in.data);
+		assert_non_null(strstr(back.data, line));
+		free(line);
+		free(out);
+		buf_fini(&in);
+		buf_fini(&back);
+	}
+}
+
 static void
 test_notes(void **state)
 {
@@ -744,7 +921,8 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(test_json), TEST(test_browser), TEST(test_wrong_fields), TEST(test_bad_requests), TEST(test_robot),
-		TEST(test_limit), TEST(test_down), TEST(test_origin), TEST(test_contact), TEST(test_due), TEST(test_cancel), TEST(test_notes),
+		TEST(test_limit), TEST(test_down), TEST(test_origin), TEST(test_contact), TEST(test_cancel), TEST(test_move),
+		TEST(test_due), TEST(test_tried_again), TEST(test_calendar), TEST(test_folding), TEST(test_notes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

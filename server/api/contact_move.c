@@ -1,0 +1,284 @@
+/*
+ * contact_move: the contact chooses another time for his call, or asks for it
+ * now. It must not know which times can be had: the database judges.
+ */
+#include "api/contact.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/form_body.h"
+#include "api/public.h"
+#include "api/road.h"
+#include "api/when.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "node/node.h"
+
+/* Why a request in that state cannot be moved, by the state as it is shown. */
+static const struct {
+	const char *state, *sentence;
+} too_late[] = {
+	{ "offered",
+	    "We are looking for somebody to call you at this very moment, so the time cannot be "
+	    "changed just now. Please try again in a minute." },
+	{ "ready_to_call", "It is too late to change the time: somebody is about to call you." },
+	{ "establishing", "It is too late to change the time: we are calling you now." },
+	{ "connected", "It is too late to change the time: we are speaking with you." },
+	{ "on_hold", "It is too late to change the time: we are speaking with you." },
+	{ "completed", "There is nothing left to change: your request is done." },
+	{ "failed", "There is nothing left to change: we could not reach you." },
+	{ "cancelled", "There is nothing left to change: your request is cancelled." },
+	{ "expired", "There is nothing left to change: the time has passed." },
+};
+
+static const char *
+too_late_for(const char *state)
+{
+	for (size_t i = 0; i < sizeof(too_late) / sizeof(too_late[0]); i++)
+		if (strcmp(too_late[i].state, state) == 0)
+			return too_late[i].sentence;
+	return "The time cannot be changed now.";
+}
+
+/* "The time is in the past." of [{"field","message"}], malloced. */
+static char *
+sentence_of(const json_t *errors)
+{
+	struct buf text = { 0 };
+	size_t i;
+	const json_t *error;
+
+	json_array_foreach (errors, i, error) {
+		const char *field = json_text(error, "field"),
+			   *message = json_text(error, "message");
+		const char *label = field == NULL     ? "What you sent"
+		    : strcmp(field, "when") == 0      ? "The time"
+		    : strcmp(field, "time_zone") == 0 ? "The time zone"
+						      : field;
+
+		buf_printf(&text, "%s%s %s.", i > 0 ? " " : "", label,
+		    message != NULL ? message : "is wrong");
+	}
+	buf_puts(&text, "");
+	return buf_take(&text);
+}
+
+/* Takes errors. */
+static enum http_verdict
+refuse_fields(struct api_call *call, json_t *errors)
+{
+	if (public_wants_json(call))
+		return api_invalid(call, errors);
+	char *sentence = sentence_of(errors);
+	enum http_verdict verdict = contact_show_again(call, 422, sentence);
+
+	free(sentence);
+	json_decref(errors);
+	return verdict;
+}
+
+/* 409, with the present state: a page that shows it, or members of the problem. */
+static enum http_verdict
+refuse_state(struct api_call *call, const char *type, const char *sentence, const json_t *image)
+{
+	if (!public_wants_json(call))
+		return contact_show_again(call, 409, sentence);
+	json_t *now = public_callback(image, node_now_ms(api_node(call->api)));
+
+	http_problem(call->req, 409, type, sentence,
+	    json_pack("{s:O, s:O}", "state", json_object_get(now, "state"), "promise",
+		json_object_get(now, "promise")),
+	    0);
+	json_decref(now);
+	return HTTP_DONE;
+}
+
+static enum http_verdict
+answer_moved(struct api_call *call, const json_t *image, const char *note)
+{
+	if (note == NULL)
+		note = "as_asked";
+	if (public_wants_json(call)) {
+		json_t *doc = public_callback(image, node_now_ms(api_node(call->api)));
+
+		json_object_set_new(doc, "when_note", json_string(note));
+		return api_answer(call, 200, doc);
+	}
+	char *path = public_path(call, call->args[0]);
+	char *location =
+	    public_when_note(note) != NULL ? xasprintf("%s?note=%s", path, note) : xstrdup(path);
+	enum http_verdict verdict = public_redirect(call, location);
+
+	free(location);
+	free(path);
+	return verdict;
+}
+
+static void
+refuse(struct api_call *call, const char *refusal, const struct lane_answer *a)
+{
+	const json_t *image = json_object_get(a->body, "callback");
+	json_t *errors = json_object_get(a->body, "errors");
+
+	if (image == NULL)
+		public_problem(call, 404, "not-found", "This request is no longer known here.", 0);
+	else if (strcmp(refusal, "invalid") == 0 && json_array_size(errors) > 0)
+		refuse_fields(call, json_deep_copy(errors));
+	else if (strcmp(refusal, "stale_version") == 0)
+		refuse_state(call, "stale-version",
+		    "The time of your call was changed since you opened this page. How it stands "
+		    "now is shown here.",
+		    image);
+	else if (strcmp(refusal, "already_due") == 0)
+		refuse_state(call, "already-due",
+		    "You are in the queue already: somebody will call you as soon as possible.",
+		    image);
+	else
+		refuse_state(call, "wrong-state",
+		    too_late_for(public_state(image, node_now_ms(api_node(call->api)))), image);
+}
+
+static void
+on_moved(struct api_call *call, const struct lane_answer *a)
+{
+	if (a->err == lane_err_failed)
+		public_problem(
+		    call, 500, "failed", "That did not work: the server has a fault.", 0);
+	else if (a->err != NULL)
+		public_unavailable(call);
+	/* Pressed twice: it is as he wants it. */
+	else if (a->refusal == NULL || strcmp(a->refusal, "unchanged") == 0)
+		answer_moved(
+		    call, json_object_get(a->body, "callback"), json_text(a->body, "when_note"));
+	else
+		refuse(call, a->refusal, a);
+}
+
+/* Takes args. */
+static enum http_verdict
+move(struct api_call *call, json_t *args)
+{
+	const struct contact_view *view = call->data;
+
+	if (!public_database_up(call)) {
+		json_decref(args);
+		return public_unavailable(call);
+	}
+	json_t *command = api_command(call, "reschedule");
+	json_object_set_new(command, "role", json_string("contact"));
+	json_set_id(command, "callback", view->id);
+	json_object_set_new(command, "args", args);
+	if (public_execute(call, command, on_moved))
+		return HTTP_WAIT;
+	return public_unavailable(call);
+}
+
+/* His callback into call->data; false when it was answered. */
+static bool
+view_new(struct api_call *call)
+{
+	struct id id;
+
+	if (!contact_find(call, &id))
+		return false;
+	struct contact_view *view = xcalloc(1, sizeof(*view));
+	view->id = id;
+	call->data = view;
+	call->data_free = contact_view_free;
+	return true;
+}
+
+/* The text of the one field of that name; NULL: there is none, or it is wrong. */
+static const char *
+text_of(const struct form_body *body, const char *name, size_t max, json_t **errors)
+{
+	const struct form_field *f = form_body_next(body, name, NULL);
+
+	if (f == NULL || *f->value == '\0' || json_is_null(f->json))
+		return NULL;
+	if (form_body_next(body, name, f) != NULL)
+		form_error_add(errors, name, "was sent more than once");
+	else if (f->json != NULL)
+		form_error_add(errors, name, "must be a text");
+	else if (strlen(f->value) > max)
+		form_error_add(errors, name, "is too long");
+	else
+		return f->value;
+	return NULL;
+}
+
+/* Into args, and what was typed into the view. */
+static void
+fields_read(struct contact_view *view, const struct form_body *body, json_t *args, json_t **errors)
+{
+	size_t before = json_array_size(*errors);
+	const char *when = text_of(body, "when", WHEN_MAX, errors);
+	bool asked = when != NULL || json_array_size(*errors) > before;
+	const char *zone = text_of(body, "time_zone", 64, errors);
+	const char *seen = text_of(body, "seen", WHEN_MAX, errors);
+	int64_t seen_ms;
+
+	view->when = when != NULL ? xstrdup(when) : NULL;
+	view->time_zone = zone != NULL ? xstrdup(zone) : NULL;
+	if (!asked)
+		form_error_add(errors, "when", "is missing");
+	else if (when != NULL && !when_args(when, args))
+		form_error_add(errors, "when", WHEN_WRONG);
+	if (zone != NULL && !when_zone_ok(zone))
+		form_error_add(errors, "time_zone", "is not a time zone such as \"Europe/Berlin\"");
+	else if (zone != NULL)
+		json_object_set_new(args, "time_zone", json_string(zone));
+	if (seen != NULL && !clock_parse(seen, &seen_ms))
+		form_error_add(errors, "seen", "must be the promise's \"at\" as it was shown");
+	else if (seen != NULL)
+		json_object_set_new(args, "seen", json_integer(seen_ms));
+}
+
+static enum http_verdict
+read_and_move(struct api_call *call, struct form_body *body)
+{
+	size_t len;
+	const void *text = http_body(call->req, &len);
+
+	switch (form_body_read(body, http_header(call->req, "Content-Type"), text, len)) {
+	case FORM_BODY_UNSUPPORTED:
+		return public_problem(call, 415, "unsupported-media-type",
+		    "Send application/x-www-form-urlencoded, multipart/form-data or "
+		    "application/json, in UTF-8.",
+		    0);
+	case FORM_BODY_MALFORMED:
+		return public_problem(call, 400, "malformed-body", body->why, 0);
+	case FORM_BODY_READ:
+		break;
+	}
+	json_t *args = json_object();
+	json_t *errors = body->errors != NULL ? json_copy(body->errors) : NULL;
+
+	fields_read(call->data, body, args, &errors);
+	if (errors == NULL)
+		return move(call, args);
+	json_decref(args);
+	return refuse_fields(call, errors);
+}
+
+enum http_verdict
+contact_reschedule(struct api_call *call)
+{
+	struct form_body body = { 0 };
+
+	if (!view_new(call))
+		return HTTP_DONE;
+	enum http_verdict verdict = read_and_move(call, &body);
+	form_body_fini(&body);
+	return verdict;
+}
+
+enum http_verdict
+contact_now(struct api_call *call)
+{
+	if (!view_new(call))
+		return HTTP_DONE;
+	return move(call, json_pack("{s:s}", "when", "asap"));
+}
