@@ -23,7 +23,7 @@ struct ctl {
 	const char *url;	/* "https://host:port" */
 	const char *token, *cacert;
 	const char *tenant;
-	const char *file, *state, *queue, *agent, *limit, *reason, *after, *phone, *until;
+	const char *file, *state, *queue, *agent, *limit, *reason, *after, *phone, *until, *zone;
 	const char *database, *sql; /* upgrade: the one command that sees PostgreSQL, by psql */
 	bool dry_run, json;
 	const char *if_match;	/* the version that a request may change; set by the command that asks */
@@ -36,6 +36,8 @@ int ctl_apply(const struct ctl *);
 int ctl_show(const struct ctl *);
 int ctl_cancel(const struct ctl *);
 int ctl_explain(const struct ctl *);
+int ctl_move(const struct ctl *);
+int ctl_now(const struct ctl *);
 int ctl_tail(const struct ctl *);
 int ctl_rotate(const struct ctl *);
 int ctl_retire(const struct ctl *);

@@ -6,6 +6,8 @@ import html.parser
 
 import pytest
 
+from test_operations import ctl
+
 PAGE = {"Accept": "text/html"}
 JSON = {"Accept": "application/json"}
 LATER = "2026-11-24T15:00"      # 14:00Z
@@ -372,3 +374,16 @@ def test_a_supervisor_moves(world, contact):
     for who in (ann, sue):
         held = who.post(path + "/reschedule", {"when": LATER, "version": version}, status=409)
         assert held["type"].endswith("/wrong-state") and held["callback"]["state"] == "ready_to_call"
+
+
+def test_callbackctl_moves(world, contact):
+    assert "2026-11-25T10:00:00 Europe/Berlin" in ctl(world, "move", contact.id, "2026-11-25T10:00", "-r", "asked")
+    assert "2026-11-25T10:00:00 Europe/London" in ctl(world, "move", contact.id, "2026-11-25T10:00", "--time-zone", "Europe/London")
+    assert "(moved_forward)" in ctl(world, "move", contact.id, "2027-03-28T01:30")
+    assert "nothing to change" in ctl(world, "move", contact.id, "2027-03-28T02:30")
+    assert "is in the past" in ctl(world, "move", contact.id, "2026-11-23T10:00", status=1)
+    assert "not the id" in ctl(world, "move", "x", "asap", status=2)
+    assert '"when_note": "as_asked"' in ctl(world, "now", contact.id, "-j")
+    assert promise(world, contact.id)[1:3] == ("Europe/London", "2026-11-24 09:00")
+    assert "due already" in ctl(world, "now", contact.id, status=1)
+    assert world.rows("SELECT reason FROM callback") == [(None,)]
