@@ -7,12 +7,12 @@
 
 #include "api/api.h"
 #include "api/fields.h"
+#include "api/filter.h"
 #include "api/road.h"
 #include "api/show.h"
 #include "api/status.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "core/state.h"
 #include "node/node.h"
 #include "node/tenant.h"
 
@@ -39,39 +39,16 @@ query_int(struct api_call *call, const char *key, int64_t min, int64_t max, int6
 	return true;
 }
 
-static bool
-state_known(const char *name)
-{
-	enum callback_state state;
-
-	return strcmp(name, "queued") == 0 || callback_state_parse(name, &state);
-}
-
 /* A new reference, with what is wrong noted in f. */
 static json_t *
 filter_of(struct api_call *call, struct fields *f)
 {
-	const struct projection *p = tenant_projection(call->tenant);
-	const char *state = http_query(call->req, "state"), *queue = http_query(call->req, "queue");
-	const char *agent = http_query(call->req, "agent"), *after = http_query(call->req, "after");
-	json_t *filter = json_object();
+	const char *after = http_query(call->req, "after");
+	json_t *asked = filter_query(call), *filter = filter_read(call, f, asked);
 	int64_t limit = LIMIT_DEFAULT;
 	struct id id;
 
-	if (state != NULL && !state_known(state))
-		fields_error(f, "state", "is not a callback's state");
-	else if (state != NULL)
-		json_object_set_new(filter, "state", json_string(state));
-	if (queue != NULL && projection_queue_by_name(p, queue) == 0)
-		fields_error(f, "queue", "is not a queue's name");
-	else if (queue != NULL)
-		json_object_set_new(
-		    filter, "queue", json_integer(projection_queue_by_name(p, queue)));
-	if (agent != NULL && projection_agent_by_name(p, agent) == 0)
-		fields_error(f, "agent", "is not an agent's name");
-	else if (agent != NULL)
-		json_object_set_new(
-		    filter, "agent", json_integer(projection_agent_by_name(p, agent)));
+	json_decref(asked);
 	if (after != NULL && !id_parse(after, &id))
 		fields_error(f, "after", "is not a callback's id");
 	else if (after != NULL)

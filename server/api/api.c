@@ -26,7 +26,7 @@
 #define BUCKETS_MAX 200000
 #define PAGE_MAX (1 << 20)
 #define KEY_MAX 200	      /* bytes of an Idempotency-Key */
-#define COMPANY_MAX (4 << 20) /* bytes of an administrator's document */
+#define COMPANY_MAX (4 << 20) /* bytes of an administrator's document, or of a supervisor's list */
 
 struct api {
 	struct node *node;
@@ -207,7 +207,7 @@ body_max(const struct api_call *call)
 {
 	int64_t max = call->route->body == API_BODY_NONE ? 0 : call->api->conf->body_bytes;
 
-	if (max > 0 && call->route->role >= API_ADMINISTRATOR && max < COMPANY_MAX)
+	if (max > 0 && call->route->role >= API_SUPERVISOR && max < COMPANY_MAX)
 		max = COMPANY_MAX;
 	return max;
 }

@@ -18,6 +18,8 @@ static const struct api_route *const tables[] = {
 	api_routes_agent,
 	api_routes_call,
 	api_routes_move,
+	api_routes_bulk,
+	api_routes_export,
 	api_routes_admin,
 	api_routes_explain,
 	api_routes_personal,

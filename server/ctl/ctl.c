@@ -37,6 +37,8 @@ static const struct command commands[] = {
 	{ "move", ctl_move, 2, 2, "zrj", "ID TIME [-z ZONE] [-r TEXT] [-j]",
 	    "Promises a callback for another time" },
 	{ "now", ctl_now, 1, 1, "rj", "ID [-r TEXT] [-j]", "Makes a callback due at once" },
+	{ "export", ctl_export, 0, 0, "jsqg", "[-j] [-s STATE] [-q QUEUE] [-g AGENT]",
+	    "Prints all callbacks with their contacts, as CSV or one JSON object a line" },
 	{ "rotate", ctl_rotate, 0, 0, "", "", "Makes a new secret that signs links" },
 	{ "retire", ctl_retire, 1, 1, "", "ID",
 	    "Ends an old secret, and the links that it signed" },

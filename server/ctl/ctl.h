@@ -38,6 +38,7 @@ int ctl_cancel(const struct ctl *);
 int ctl_explain(const struct ctl *);
 int ctl_move(const struct ctl *);
 int ctl_now(const struct ctl *);
+int ctl_export(const struct ctl *);
 int ctl_tail(const struct ctl *);
 int ctl_rotate(const struct ctl *);
 int ctl_retire(const struct ctl *);
@@ -69,6 +70,9 @@ struct ctl_param {
  */
 json_t *ctl_ask(const struct ctl *, const char *method, const char *path, const struct ctl_param *params,
     const json_t *body) __attribute__((warn_unused_result));
+
+/* The body of an answer as it is, to the standard output as it comes. False: it is not all there, which was complained about. */
+bool ctl_copy(const struct ctl *, const char *path, const struct ctl_param *params) __attribute__((warn_unused_result));
 
 /* One event of a stream; texts are borrowed, id and kind may be "". */
 typedef void (*ctl_event_fn)(void *arg, const char *id, const char *kind, const char *data);

@@ -216,6 +216,50 @@ ctl_ask(const struct ctl *ctl, const char *method, const char *path, const struc
 	return result;
 }
 
+/* What is being copied; or the body of a refusal. */
+struct copy {
+	struct request *request;
+	struct buf refusal;
+};
+
+static size_t
+on_copy(char *bytes, size_t size, size_t n, void *arg)
+{
+	struct copy *copy = arg;
+	long status = 0;
+
+	curl_easy_getinfo(copy->request->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status == 200)
+		return fwrite(bytes, size, n, stdout) * size;
+	return on_answer(bytes, size, n, &copy->refusal);
+}
+
+bool
+ctl_copy(const struct ctl *ctl, const char *path, const struct ctl_param *params)
+{
+	struct request r;
+	struct copy copy = { .request = &r };
+	const char *why;
+	long status;
+
+	request_init(&r, ctl, path, params);
+	curl_easy_setopt(r.curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(r.curl, CURLOPT_LOW_SPEED_TIME, SILENCE_S);
+	CURLcode code = request_run(&r, on_copy, &copy, &status);
+	if (code != CURLE_OK) {
+		complain_unreachable(&r, code);
+	} else if (status != 200) {
+		json_t *problem = copy.refusal.len > 0
+		    ? json_parse(copy.refusal.data, copy.refusal.len, &why)
+		    : NULL;
+		complain_refused(status, problem);
+		json_decref(problem);
+	}
+	request_fini(&r);
+	buf_fini(&copy.refusal);
+	return code == CURLE_OK && status == 200;
+}
+
 /* A stream of Server-Sent Events being read: what its lines have said since the last empty one. */
 struct follow {
 	struct request *request;

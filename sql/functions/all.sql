@@ -56,6 +56,7 @@
 \ir load_waiting.sql
 \ir load_events.sql
 \ir load_callback.sql
+\ir load_export.sql
 \ir epoch.sql
 \ir load_contact.sql
 \ir retain.sql

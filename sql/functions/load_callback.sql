@@ -62,40 +62,63 @@ AS $$
 	  FROM callback c WHERE c.tenant_id = p_tenant AND c.callback_id = p_id
 $$;
 
--- load_callbacks: a page of callbacks, newest first, as a JSON array of images.
---   p_filter   {"state", "queue": id, "agent": id, "after": id of the last one of the page before, "limit": at most 500}
+-- callback_page: up to limit callbacks that a filter lets through, newest first.
+--   p_filter   {"state", "queue": id, "form": id, "agent": id, "due_from": ms, "due_to": ms (not that one itself), "open": true for those
+--              that have not ended, "after": id of the last one of the page before, "limit": at most 500}; or {"ids": [...], "limit"}: these,
+--              whatever they are like
 -- state is as it is shown: 'queued' are the scheduled ones that are due, 'scheduled' those that are not. agent: who has
 -- it in hand now. Those in somebody's hands are few and come from their own index, the others from the youngest on.
+-- Reads callback. Sorts have to be off where it is called.
+CREATE FUNCTION callback_page(p_tenant int, p_now bigint, p_filter json) RETURNS callback[]
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	v_state text := p_filter ->> 'state';
+	v_queue int := p_filter ->> 'queue';
+	v_form int := p_filter ->> 'form';
+	v_agent int := p_filter ->> 'agent';
+	v_from timestamptz := from_ms((p_filter ->> 'due_from')::bigint);
+	v_to timestamptz := from_ms((p_filter ->> 'due_to')::bigint);
+	v_open boolean := coalesce((p_filter ->> 'open')::boolean, false);
+	v_limit int := least(greatest(coalesce((p_filter ->> 'limit')::int, 100), 1), 500);
+	v_after uuid := coalesce(p_filter ->> 'after', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+BEGIN
+	IF json_typeof(p_filter -> 'ids') = 'array' THEN
+		RETURN ARRAY(
+			SELECT c FROM json_array_elements_text(p_filter -> 'ids') WITH ORDINALITY i(id, n)
+			 CROSS JOIN LATERAL callback_row(p_tenant, i.id::uuid) c
+			 WHERE i.n <= v_limit);
+	ELSIF v_agent IS NOT NULL OR v_state IN ('offered', 'ready_to_call', 'establishing', 'connected', 'on_hold') THEN
+		RETURN ARRAY(
+			SELECT c FROM callback c
+			 WHERE c.tenant_id = p_tenant AND c.state IN ('offered', 'ready_to_call', 'establishing', 'connected', 'on_hold')
+			   AND (v_state IS NULL OR c.state = v_state) AND (v_queue IS NULL OR c.queue_id = v_queue)
+			   AND (v_form IS NULL OR c.form_id = v_form) AND (v_agent IS NULL OR c.agent_id = v_agent)
+			   AND (v_from IS NULL OR c.due_at >= v_from) AND (v_to IS NULL OR c.due_at < v_to) AND c.callback_id < v_after
+			 ORDER BY c.callback_id DESC LIMIT v_limit);
+	END IF;
+	RETURN ARRAY(
+		SELECT c FROM callback c
+		 WHERE c.tenant_id = p_tenant AND c.callback_id < v_after
+		   AND (v_queue IS NULL OR c.queue_id = v_queue) AND (v_form IS NULL OR c.form_id = v_form)
+		   AND (v_from IS NULL OR c.due_at >= v_from) AND (v_to IS NULL OR c.due_at < v_to)
+		   AND (NOT v_open OR c.ended_at IS NULL)
+		   AND CASE v_state
+			WHEN 'queued' THEN c.state = 'scheduled' AND c.due_at <= from_ms(p_now)
+			WHEN 'scheduled' THEN c.state = 'scheduled' AND c.due_at > from_ms(p_now)
+			ELSE v_state IS NULL OR c.state = v_state END
+		 ORDER BY c.callback_id DESC LIMIT v_limit);
+END
+$$;
+
+-- load_callbacks: a page of callbacks, see callback_page(), as a JSON array of images.
 CREATE FUNCTION load_callbacks(p_tenant int, p_now bigint, p_filter json) RETURNS text
 LANGUAGE plpgsql STABLE
 SET enable_seqscan = off SET enable_sort = off SET jit = off
 AS $$
 DECLARE
-	v_state text := p_filter ->> 'state';
-	v_queue int := p_filter ->> 'queue';
-	v_agent int := p_filter ->> 'agent';
-	v_limit int := least(greatest(coalesce((p_filter ->> 'limit')::int, 100), 1), 500);
-	v_after uuid := coalesce(p_filter ->> 'after', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
-	v_rows callback[];
+	v_rows callback[] := callback_page(p_tenant, p_now, p_filter);
 BEGIN
-	IF v_agent IS NOT NULL OR v_state IN ('offered', 'ready_to_call', 'establishing', 'connected', 'on_hold') THEN
-		v_rows := ARRAY(
-			SELECT c FROM callback c
-			 WHERE c.tenant_id = p_tenant AND c.state IN ('offered', 'ready_to_call', 'establishing', 'connected', 'on_hold')
-			   AND (v_state IS NULL OR c.state = v_state) AND (v_queue IS NULL OR c.queue_id = v_queue)
-			   AND (v_agent IS NULL OR c.agent_id = v_agent) AND c.callback_id < v_after
-			 ORDER BY c.callback_id DESC LIMIT v_limit);
-	ELSE
-		v_rows := ARRAY(
-			SELECT c FROM callback c
-			 WHERE c.tenant_id = p_tenant AND c.callback_id < v_after
-			   AND (v_queue IS NULL OR c.queue_id = v_queue)
-			   AND CASE v_state
-				WHEN 'queued' THEN c.state = 'scheduled' AND c.due_at <= from_ms(p_now)
-				WHEN 'scheduled' THEN c.state = 'scheduled' AND c.due_at > from_ms(p_now)
-				ELSE v_state IS NULL OR c.state = v_state END
-			 ORDER BY c.callback_id DESC LIMIT v_limit);
-	END IF;
 	RETURN (SELECT '[' || coalesce(string_agg(image_callback(u.c, (u.c).seq), ',' ORDER BY u.place), '') || ']'
 		  FROM (SELECT v_rows[n] AS c, n AS place FROM generate_series(1, cardinality(v_rows)) n) u);
 END

@@ -69,6 +69,9 @@ row("POST", "/v1/suppressions", "401 401 | 403 403 200 200 | 403 200 200 | 200",
 row("POST", "/v1/suppressions/remove", "401 401 | 403 403 404 404 | 403 404 404 | 404", body={"number": "+4930778"})
 row("GET", "/v1/callbacks/{id}/explain", "401 401 | 403 403 200 200 | 403 404 404 | 200", "asked")
 row("GET", "/v1/callbacks", "401 401 | 403 403 200 200 | 403 200 200 | 200", "held")
+row("GET", "/v1/callbacks/export", "401 401 | 403 403 200 200 | 403 200 200 | 200", "held")
+row("POST", "/v1/callbacks/bulk", "401 401 | 403 403 200 200 | 403 200 200 | 200", "asked",
+    {"filter": {"queue": "sales"}, "action": "move", "by_s": 600})
 row("GET", "/v1/agents", "401 401 | 403 403 200 200 | 403 200 200 | 200")
 row("GET", "/v1/queues", "401 401 | 403 403 200 200 | 403 200 200 | 200")
 row("POST", "/v1/callbacks/{id}/assign", "401 401 | 403 403 200 200 | 403 404 404 | 200", "asked", {"version": True, "agent": "ann"})

@@ -31,6 +31,8 @@ static struct tenant tenants[] = { { 1, "demo" }, { 2, "other" } };
 
 struct id node_id(const struct node *n) { (void)n; return (struct id){ 1, 2 }; }
 struct pool *node_pool(struct node *n) { (void)n; return NULL; }
+const json_t *projection_form(const struct projection *p, const char *key) { (void)p; (void)key; return NULL; }
+struct node *tenant_node(const struct tenant *t) { (void)t; return NULL; }
 struct event_base *node_base(struct node *n) { (void)n; return fake.base; }
 struct clock *node_clock(struct node *n) { (void)n; return &fake.clock; }
 bool node_zone_known(const struct node *n, const char *name) { (void)n; (void)name; return true; }

@@ -154,6 +154,8 @@ static const char others[] =
     "CREATE FUNCTION callbackd.load_callback(int, uuid) RETURNS int LANGUAGE sql AS 'SELECT $1';"
     "CREATE FUNCTION callbackd.load_callbacks(int, bigint, json) RETURNS int LANGUAGE sql AS "
     "'SELECT $1';"
+    "CREATE FUNCTION callbackd.load_export(int, bigint, json, text) RETURNS int LANGUAGE sql AS "
+    "'SELECT $1';"
     "CREATE FUNCTION callbackd.load_contact_callbacks(int, text, int) RETURNS int LANGUAGE sql AS "
     "'SELECT $1';"
     "CREATE FUNCTION callbackd.load_contact_export(int, text) RETURNS int LANGUAGE sql AS 'SELECT "
