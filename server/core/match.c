@@ -8,7 +8,6 @@
 
 #include "core/projection_impl.h"
 
-
 static bool
 head_before(const struct heap_node *na, const struct heap_node *nb)
 {
