@@ -121,11 +121,11 @@ describe(const struct api_call *call, const json_t *all)
 	json_t *doc = public_callback(image, node_now_ms(api_node(call->api)));
 	const char *state = json_text(doc, "state");
 
+	describe_due(doc, all, image);
 	json_object_set_new(doc, "attempts", json_integer(json_int(image, "attempts", 0)));
 	json_object_set_new(doc, "cancellable", json_boolean(words_for(state)->cancellable));
 	json_object_set_new(doc, "reschedulable", json_boolean(is_waiting(state)));
 	json_object_set_new(doc, "callable_now", json_boolean(strcmp(state, "scheduled") == 0));
-	describe_due(doc, all, image);
 	if (phone != NULL) {
 		char *masked = contact_mask(phone);
 

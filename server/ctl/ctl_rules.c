@@ -287,7 +287,7 @@ ctl_rules(const struct ctl *ctl)
 
 	while (ctl->args[n] != NULL)
 		n++;
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+	for (size_t i = 0; n > 0 && i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		const struct verb *v = &verbs[i];
 		if (strcmp(v->name, ctl->args[0]) != 0)
 			continue;

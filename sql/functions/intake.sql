@@ -146,7 +146,8 @@ BEGIN
 	)
 	SELECT ROW (k.n - 1, k.refusal,
 		CASE WHEN k.refusal = 'invalid' THEN
-			intake_errors(p_now, k.zone, k.time_zone, coalesce(k.instant, k.asked), k.asked_at, k.promise_at, k.horizon_s, k.key) END,
+			intake_errors(p_now, k.zone, k.time_zone, coalesce(k.instant, k.asked), k.asked_at,
+				CASE WHEN k.promise_at IS NULL OR k.closed = 'refuse' THEN k.promise_at ELSE k.asked_at END, k.horizon_s, k.key) END,
 		CASE WHEN k.refusal IS NULL THEN k.known END, k.known_seq, NULL, k.known IS NOT NULL AND k.by_key,
 		CASE WHEN k.promise_at > k.asked_at THEN 'next_opening' ELSE coalesce((k.wall).note, 'as_asked') END,
 		k.id, k.form_id, k.queue_id, k.skills, k.class_id, k.rank, k.promise_at,
@@ -178,7 +179,8 @@ BEGIN
 END
 $$;
 
--- intake_errors: what is wrong with an element, by field. p_open_at: when the queue is open at or after p_at, NULL never.
+-- intake_errors: what is wrong with an element, by field. p_open_at: NULL, the queue is not open any
+-- more at or after p_at; or the next opening, if p_at is wrong for not being in one.
 CREATE FUNCTION intake_errors(p_now timestamptz, p_zone text, p_asked_zone text, p_asked text, p_at timestamptz, p_open_at timestamptz,
 	p_horizon_s int, p_key text) RETURNS jsonb
 LANGUAGE sql STABLE

@@ -1,8 +1,8 @@
 -- promise: what a time that was asked for comes to.
 --   refusal    NULL: it can be promised
 --   errors     of 'invalid': [{"field", "message"}]
---   note       how it was understood, see wall_time()
---   due_at     when it is queued: the promise itself, or the next time at which somebody may be called
+--   note       how it was understood, see wall_time(); next_opening: the queue is closed then, and it was moved
+--   due_at     when it is queued
 CREATE TYPE promise AS (
 	refusal		text,
 	errors		jsonb,
@@ -19,7 +19,7 @@ CREATE TYPE promise AS (
 --   p_role   a contact may ask for what his form takes (horizon_s), the others for a year
 -- Refusals: invalid; already_due (as soon as possible, or a time that is over, of one that is due: it would only lose its
 -- place); unchanged.
--- Reads time_zone.
+-- Reads time_zone, queue, opening.
 CREATE FUNCTION promise_move(c callback, p_args jsonb, q queue, f form, p_role text, p_now timestamptz) RETURNS promise
 LANGUAGE plpgsql STABLE
 AS $$
@@ -28,6 +28,7 @@ DECLARE
 	w wall;
 	v_zone text := coalesce(p_args ->> 'time_zone', c.promise_zone);
 	v_asked text := coalesce(p_args ->> 'when', 'asap');
+	v_open timestamptz;
 	v_horizon_s int := CASE WHEN p_role = 'contact' AND f.form_id IS NOT NULL THEN f.horizon_s ELSE 31622400 END;
 BEGIN
 	SELECT z.name INTO p.zone FROM time_zone z WHERE z.name = v_zone LIMIT 1;
@@ -46,10 +47,17 @@ BEGIN
 		p.local_at := w.local_at;
 		p.note := coalesce(w.note, p.note);
 	END IF;
-	p.errors := intake_errors(p_now, p.zone, v_zone, v_asked, p.at, v_horizon_s, NULL);
+	v_open := callable_from(c.tenant_id, c, p.at);
+	p.errors := intake_errors(p_now, p.zone, v_zone, v_asked, p.at,
+		CASE WHEN v_open IS NULL OR p_role = 'contact' AND f.closed = 'refuse' THEN v_open ELSE p.at END, v_horizon_s, NULL);
 	IF p.errors IS NOT NULL THEN
 		p.refusal := 'invalid';
 		RETURN p;
+	END IF;
+	IF v_open > p.at THEN
+		p.at := v_open;
+		p.local_at := v_open AT TIME ZONE p.zone;
+		p.note := 'next_opening';
 	END IF;
 	p.due_at := p.at;
 	p.expires_at := CASE WHEN q.promise_window_s > 0 THEN p.due_at + seconds(q.promise_window_s) END;

@@ -1,6 +1,6 @@
 -- calls: the course of dials, from call to ended.
 \ir fixture/company.sql
-SELECT plan(61);
+SELECT plan(68);
 
 -- one that is answered
 SELECT fx.callback('c', 'ready_to_call');

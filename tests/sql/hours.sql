@@ -1,6 +1,6 @@
 -- hours: what is wrong with them, what they are in UTC over changes of clocks, and what they do to promises.
 \ir fixture/company.sql
-SELECT plan(50);
+SELECT plan(55);
 
 -- ---- what is wrong ----
 CREATE FUNCTION pg_temp.wrong(p_hours jsonb) RETURNS text LANGUAGE sql
@@ -93,7 +93,18 @@ SELECT is(pg_temp.ask(1, 'asap'), 'callback.scheduled 09-21T14:13 2026-09-21T16:
 SELECT is(pg_temp.ask(1, '2026-09-22T14:30'), 'callback.scheduled 09-22T13:00 2026-09-22T15:00:00 next_opening', 'in the lunch break: when it ends, by the contact''s clock');
 SELECT is(pg_temp.ask(1, 'asap', '2026-09-21T17:30Z'), 'callback.scheduled 09-22T09:00 2026-09-22T11:00:00 next_opening', 'at once, in the evening: in the morning');
 SELECT is(pg_temp.ask(2, '2026-09-22T14:30'), 'invalid is outside the opening hours; we open at 2026-09-22T15:00', 'or it is refused, and says when');
+SELECT is(jsonb_path_query_array(s.body::jsonb, '$.errors[*].field'), '["Idempotency-Key"]', 'being closed is no error where it is moved')
+  FROM submit(fx.t(), fx.ms(), jsonb_build_array(jsonb_build_object('id', gen_random_uuid(), 'form', 1, 'phone', '+4930199', 'when', '2026-09-22T14:30', 'key', repeat('k', 256)))) s WHERE s.ord = 0;
 SELECT is(pg_temp.ask(2, '2026-09-22T15:30'), 'callback.scheduled 09-22T13:30 2026-09-22T15:30:00 as_asked', 'in time it is not');
+-- another time for one that waits
+SELECT fx.callback('moved');
+UPDATE callback SET due_at = fx.ts(60), promise_at = fx.ts(60), form_id = 2 WHERE tenant_id = fx.t() AND callback_id = fx.id('moved');
+SELECT fx.settle();
+SELECT is(fx.does(1, 'reschedule', 'moved', v => fx.v('moved'), role => 'operator', args => '{"when": "2026-09-22T14:30"}'), 'ok', 'moved into the lunch break by us');
+SELECT is(jsonb_build_array(fx.body() #> '{callback,promise_at}', fx.body() #>> '{callback,promise_local}', fx.body() ->> 'when_note'),
+	jsonb_build_array(ms('2026-09-22T13:00Z'), '2026-09-22T15:00:00', 'next_opening'), 'is moved to when it ends');
+SELECT is(fx.does(2, 'reschedule', 'moved', v => fx.v('moved'), role => 'contact', args => '{"when": "2026-09-22T14:30"}'), 'invalid', 'his form refuses that to the contact');
+SELECT is(fx.body() #>> '{errors,0,message}', 'is outside the opening hours; we open at 2026-09-22T15:00', 'and says why');
 SELECT is(pg_temp.hours(1, '{"time_zone": "UTC", "week": {}}'), '2027-10-26', 'never open');
 SELECT is(pg_temp.ask(1, 'asap'), 'invalid is outside the opening hours, and no later ones are known', 'then nothing can be promised');
 

@@ -85,17 +85,34 @@ def test_linked_ones_go_together(world, sue):
     assert states(world) == {"cancelled": 120}
 
 
-def test_more_than_a_page(world, sue):
+def crowd(world):
+    """1,201 that are scheduled, most of them behind the server's back."""
     first = asked(world, 1)[0]
     world.rows("INSERT INTO callback SELECT (jsonb_populate_record(c, jsonb_build_object('callback_id', gen_random_uuid()))).* "
                "FROM callback c, generate_series(1, 1200) WHERE callback_id = %s RETURNING 1", first)
     world.rows("INSERT INTO contact (tenant_id, callback_id, phone) SELECT tenant_id, callback_id, '+4930' || row_number() OVER () "
                "FROM callback WHERE callback_id <> %s RETURNING 1", first)
+
+
+def test_more_than_a_page(world, sue):
+    crowd(world)
     assert bulk(sue, filter={"state": "scheduled"}, action="cancel", dry_run=True)["matched"] == 1201
     lines = list(csv.reader(io.StringIO(export(sue).text)))
     assert len(lines) == 1202 and len({line[0] for line in lines}) == 1202
     done = bulk(sue, filter={"state": "scheduled"}, action="cancel")
     assert (done["matched"], done["done"], done["refused"]) == (1201, 1201, []) and "next" not in done
+    assert states(world) == {"cancelled": 1201}
+
+
+def test_who_asked_goes_away_under_it(world, sue):
+    """What was begun is done or not; the rest is as it was, and can be asked for again."""
+    crowd(world)
+    body = {"filter": {"state": "scheduled"}, "action": "cancel"}
+    with pytest.raises(house.httpx.ReadTimeout):
+        sue.http.post("/v1/callbacks/bulk", json=body, timeout=house.httpx.Timeout(house.DEADLINE, read=0.01))
+    done = bulk(sue, **body)
+    assert done["done"] + len(done["refused"]) == done["matched"] and {r["why"] for r in done["refused"]} <= {"stale_version"}
+    bulk(sue, **body)
     assert states(world) == {"cancelled": 1201}
 
 
