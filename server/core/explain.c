@@ -119,11 +119,13 @@ tried(const struct callback *cb)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < cb->ntried; i++)
+	for (size_t i = 0; i < cb->ntried; i++) {
+		json_int_t at = cb->tried[i].at;
+
 		json_array_append_new(list,
-		    json_pack("{s:i, s:I, s:I}", "agent", cb->tried[i].agent_id, "at",
-			(json_int_t)cb->tried[i].at, "again_at",
-			(json_int_t)(cb->tried[i].at + cb->class->queue->cooldown_ms)));
+		    json_pack("{s:i, s:I, s:I}", "agent", cb->tried[i].agent_id, "at", at,
+			"again_at", at + cb->class->queue->cooldown_ms));
+	}
 	return list;
 }
 

@@ -15,11 +15,14 @@ hours_fini(struct hours *h)
 bool
 hours_read(struct hours *h, const json_t *list, const char **why)
 {
-	struct hours fresh = { .some = json_is_array(list), .n = json_array_size(list) };
+	struct hours fresh = { 0 };
 	int64_t end = INT64_MIN;
 
-	if (fresh.some)
+	if (json_is_array(list)) {
+		fresh.some = true;
+		fresh.n = json_array_size(list);
 		fresh.list = xreallocarray(NULL, fresh.n, sizeof(*fresh.list));
+	}
 	for (size_t i = 0; i < fresh.n; i++) {
 		const json_t *one = json_array_get(list, i);
 		struct opening *o = &fresh.list[i];

@@ -127,7 +127,7 @@ def test_the_page_shows_every_state_and_what_can_be_done_in_it(world, contact):
     due = contact.json()["due"]
     assert due["at"] == "2026-11-24T14:15:00.000Z" and due["local"] == "2026-11-24T15:15:00"
     text = contact.look()
-    assert "We will call you again" in text and "15:15 (Europe/Berlin)" in text and "15:00" not in text
+    assert "We will call you again" in text and "15:15 (Europe/Berlin)" in text and "You asked for: Tuesday, 24 November 2026, 15:00" in text
     assert "16:00 (Europe/Berlin)" in contact.press("reschedule", when="2026-11-24T16:00")
     assert "due" not in contact.json()
 
