@@ -27,6 +27,7 @@
 #define PAGE_MAX (1 << 20)
 #define KEY_MAX 200	      /* bytes of an Idempotency-Key */
 #define COMPANY_MAX (4 << 20) /* bytes of an administrator's document, or of a supervisor's list */
+#define LIST_MAX (512 << 10)  /* ten thousand ids for api/bulk.c */
 
 struct api {
 	struct node *node;
@@ -207,8 +208,11 @@ body_max(const struct api_call *call)
 {
 	int64_t max = call->route->body == API_BODY_NONE ? 0 : call->api->conf->body_bytes;
 
-	if (max > 0 && call->route->role >= API_SUPERVISOR && max < COMPANY_MAX)
-		max = COMPANY_MAX;
+	int64_t least = call->route->role >= API_ADMINISTRATOR ? COMPANY_MAX
+	    : call->route->role >= API_SUPERVISOR	       ? LIST_MAX
+							       : 0;
+	if (max > 0 && max < least)
+		max = least;
 	return max;
 }
 

@@ -113,6 +113,9 @@ read_filter(struct fields *f, struct bulk *b)
 		fields_error(f, "ids", "go alone");
 	read_ids(f, b, ids);
 	b->filter = ids != NULL ? json_object() : filter_read(b->call, f, asked);
+	/* {"queue": null} is what a script sends whose variable is empty, and not all there are. */
+	if (ids == NULL && f->errors == NULL && json_object_size(b->filter) == 0)
+		fields_error(f, "filter", "must say which: none of its members has a value");
 	if (json_object_get(b->filter, "state") == NULL)
 		json_object_set_new(b->filter, "open", json_true());
 }
@@ -126,6 +129,9 @@ read_move(struct fields *f, struct bulk *b, json_t *args)
 
 	if (f->errors == NULL && ((when != NULL) == by || (by && b->by_s == 0)))
 		fields_error(f, "when", "either this or by_s must say how");
+	if (by && http_header(b->call->req, "Idempotency-Key") == NULL)
+		fields_error(
+		    f, "by_s", "needs an Idempotency-Key: said again without one, it moves again");
 	if (when != NULL && !when_args(when, args))
 		fields_error(f, "when", WHEN_WRONG);
 	if (zone != NULL && (by || !when_zone_ok(zone)))

@@ -11,10 +11,15 @@
 #include "api/public.h"
 #include "api/road.h"
 #include "api/when.h"
+#include "base/bucket.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "node/node.h"
+
+/* So many at once, and as many more in that time. */
+#define MOVES_BURST 10
+#define MOVES_PERIOD_MS 600000
 
 /* Why a request in that state cannot be moved, by the state as it is shown. */
 static const struct {
@@ -165,6 +170,16 @@ move(struct api_call *call, json_t *args)
 	if (!public_database_up(call)) {
 		json_decref(args);
 		return public_unavailable(call);
+	}
+	/* Each is an event for every desk, and two times in turn could be sent for ever. */
+	char key[ID_TEXT_SIZE + 2] = "m:";
+	id_format(view->id, key + 2);
+	int64_t wait_ms =
+	    bucket_take(api_buckets(call->api), key, MOVES_BURST, MOVES_PERIOD_MS, clock_mono_ms());
+	if (wait_ms > 0) {
+		json_decref(args);
+		return public_problem(call, 429, "too-often",
+		    "The time was changed too often: try again later.", (int)(wait_ms / 1000) + 1);
 	}
 	json_t *command = api_command(call, "reschedule");
 	json_object_set_new(command, "role", json_string("contact"));

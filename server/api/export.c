@@ -37,9 +37,11 @@ struct export
 	json_t *filter;
 	const char *format;
 	struct buf page;
-	size_t sent; /* of the page */
-	int waits;   /* since something could be sent */
-	bool last;   /* there is no page behind this one */
+	size_t sent;  /* of the page */
+	int waits;    /* since something could be sent */
+	bool last;    /* there is no page behind this one */
+	int agent_id; /* whose session it is; 0: the operator has none */
+	uint8_t token_hash[32];
 };
 
 static void on_page(void *, const PGresult *, const char *);
@@ -58,10 +60,33 @@ on_close(void *arg, const char *why)
 	free(x);
 }
 
+/* He may have been signed out since it began, or be no supervisor any more. */
+static bool
+entitled(const struct export *x)
+{
+	const struct projection *p = tenant_projection(x->tenant);
+	struct session_view v;
+
+	return x->agent_id == 0 ||
+	    (projection_session(p, x->token_hash, &v) &&
+		v.expires_at > node_now_ms(tenant_node(x->tenant)) &&
+		(strcmp(v.role, "supervisor") == 0 || strcmp(v.role, "administrator") == 0));
+}
+
 static void
 ask_page(struct export *x)
 {
 	struct node *node = tenant_node(x->tenant);
+
+	if (tenant_projection(x->tenant) == NULL) {
+		timer_in(x->timer, WAIT_MS);
+		return;
+	}
+	if (!entitled(x)) {
+		/* Without the last chunk, which says that it is whole. */
+		stream_finish(x->stream, "signed out");
+		return;
+	}
 	char *tenant = xasprintf("%d", tenant_id(x->tenant)), *filter = json_line(x->filter);
 	char *now = xasprintf("%lld", (long long)node_now_ms(node));
 
@@ -151,6 +176,8 @@ export_begin(struct api_call *call, json_t *filter, bool csv)
 	json_object_set_new(filter, "limit", json_integer(PAGE));
 	x->tenant = call->tenant;
 	x->filter = filter;
+	x->agent_id = call->agent_id;
+	memcpy(x->token_hash, call->token_hash, sizeof(x->token_hash));
 	x->format = csv ? "csv" : "ndjson";
 	x->timer = evtimer_new(node_base(api_node(call->api)), on_step, x);
 	http_answer_header(call->req, "Cache-Control", "no-store");
@@ -168,6 +195,10 @@ static enum http_verdict
 callbacks_export(struct api_call *call)
 {
 	const char *format = http_query(call->req, "format");
+
+	if (!http_takes_chunks(call->req))
+		return api_problem(call, 505, "http-version",
+		    "An export is sent in chunks, by which it is seen to be whole: HTTP/1.1.");
 	json_t *asked = filter_query(call);
 	struct fields f = { 0 };
 

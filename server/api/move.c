@@ -82,7 +82,8 @@ callback_now(struct api_call *call)
 }
 
 const struct api_route api_routes_move[] = {
-	{ "POST", "/v1/callbacks/{id}/reschedule", API_AGENT, API_BODY_JSON, callback_reschedule },
-	{ "POST", "/v1/callbacks/{id}/now", API_AGENT, API_BODY_JSON, callback_now },
+	{ "POST", "/v1/callbacks/{id}/reschedule", API_SUPERVISOR, API_BODY_JSON,
+	    callback_reschedule },
+	{ "POST", "/v1/callbacks/{id}/now", API_SUPERVISOR, API_BODY_JSON, callback_now },
 	{ NULL, NULL, API_PUBLIC, API_BODY_NONE, NULL },
 };

@@ -129,7 +129,9 @@ on_report(struct api_call *call, const PGresult *res, const char *err)
 	bool answered;
 	json_t *report = show_read(call, res, err, &answered);
 
-	if (!answered)
+	if (!answered && report == NULL)
+		road_failed(call, "what the database said cannot be read");
+	else if (!answered)
 		api_answer(call, 200, report);
 }
 
@@ -152,6 +154,10 @@ on_tried(struct api_call *call, const PGresult *res, const char *err)
 
 	if (answered)
 		return;
+	if (tried == NULL) {
+		road_failed(call, "what the database said cannot be read");
+		return;
+	}
 	if (json_array_size(json_object_get(tried, "errors")) == 0) {
 		/* Not by api_answer(): a case's number called sent_at is no time. */
 		http_answer_header(call->req, "Cache-Control", "no-store");

@@ -20,14 +20,19 @@
 
 static void on_list(struct api_call *, const PGresult *, const char *);
 
-/* After that number, which says nothing of a contact: who may list them has it from the page before. */
+/* Pages go by place and not by the last number: an address is no place for one. */
 static enum http_verdict
 suppressions_list(struct api_call *call)
 {
-	const char *after = http_query(call->req, "after");
+	const char *skip = http_query(call->req, "skip");
+
+	if (skip == NULL)
+		skip = "0";
+	if (*skip == '\0' || strlen(skip) > 9 || strspn(skip, "0123456789") != strlen(skip))
+		return api_problem(call, 400, "bad-page", "skip is a whole number.");
 	char *tenant = xasprintf("%d", tenant_id(call->tenant)), *limit = xasprintf("%d", PAGE);
 	enum http_verdict verdict = api_query(call, STATEMENT_load_suppressions,
-	    (const char *[]){ tenant, after != NULL ? after : "", limit }, "suppressions", on_list);
+	    (const char *[]){ tenant, skip, limit }, "suppressions", on_list);
 
 	free(tenant);
 	free(limit);
@@ -45,9 +50,12 @@ on_list(struct api_call *call, const PGresult *res, const char *err)
 		json_decref(answer);
 		return;
 	}
-	if (n == PAGE)
-		json_object_set(
-		    answer, "next", json_object_get(json_array_get(list, n - 1), "number"));
+	if (n == PAGE) {
+		const char *skip = http_query(call->req, "skip");
+
+		json_object_set_new(answer, "next",
+		    json_integer((skip != NULL ? strtol(skip, NULL, 10) : 0) + PAGE));
+	}
 	json_object_set_new(answer, "suppressions", list != NULL ? list : json_array());
 	api_answer(call, 200, answer);
 }

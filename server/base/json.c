@@ -5,6 +5,7 @@
 #include "base/json.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,28 @@ complaint(const json_error_t *error)
 	}
 }
 
+/*
+ * PostgreSQL keeps 1e300 exactly, and writes it out as an integer of 301 digits,
+ * which jansson cannot read: whatever holds one could never be shown again.
+ */
+static bool
+fits_back(const json_t *value)
+{
+	const char *key;
+	json_t *item;
+	size_t i;
+
+	if (json_is_real(value))
+		return fabs(json_real_value(value)) < 9223372036854775808.0;
+	json_array_foreach (value, i, item)
+		if (!fits_back(item))
+			return false;
+	json_object_foreach ((json_t *)(uintptr_t)value, key, item)
+		if (!fits_back(item))
+			return false;
+	return true;
+}
+
 json_t *
 json_parse(const char *text, size_t len, const char **why)
 {
@@ -92,6 +115,10 @@ json_parse(const char *text, size_t len, const char **why)
 		snprintf(sentence, sizeof(sentence), "%s (line %d, column %d)", complaint(&error),
 		    error.line, error.column);
 		*why = sentence;
+	} else if (!fits_back(value)) {
+		*why = "the JSON has a number that is too large";
+		json_decref(value);
+		return NULL;
 	}
 	return value;
 }

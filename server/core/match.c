@@ -229,6 +229,10 @@ ring_next(struct projection *p, int64_t now_ms, struct match *m, int64_t *next_a
 		int64_t open_at = hours_from(&cb->class->queue->hours, now_ms);
 
 		m->callback = cb;
+		if (cb->expires_at <= now_ms) {
+			match_ring(p, cb, INT64_MAX);
+			continue;
+		}
 		if (open_at <= now_ms && strategy_choose(p, cb, now_ms, 1, m))
 			return true;
 		match_ring(p, cb, open_at > now_ms ? open_at : now_ms + RETRY_MS);

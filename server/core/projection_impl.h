@@ -27,7 +27,7 @@
 /* A proposal that was lost, or answered without an event that changed its object: again after. */
 #define RETRY_MS 1000
 /* With so little left of what is known of a queue's hours, more is asked for: decide_openings.sql. */
-#define OPENINGS_LEFT_MS (200 * INT64_C(86400000))
+#define OPENINGS_LEFT_MS (375 * INT64_C(86400000))
 
 /* A setting that is only kept to be shown: skill, disposition. */
 struct setting {
@@ -61,6 +61,7 @@ struct queue {
 	size_t ring_max;
 	int64_t ring_step_ms;
 	int64_t cooldown_ms;
+	int64_t max_offers;
 	struct needs needs;
 	struct hours hours;
 	struct deadline extend;		/* the hours known begin to run out */

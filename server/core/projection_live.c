@@ -115,7 +115,8 @@ ring_time(const struct callback *cb)
 		newest = o->created_at > newest ? o->created_at : newest;
 		n++;
 	}
-	if (n == 0 || n >= q->ring_max)
+	/* With all its offers made, or its window passed, the last pending one has to end some time. */
+	if (n == 0 || n >= q->ring_max || json_int(cb->image, "offers", 0) >= q->max_offers)
 		return INT64_MAX;
 	/* A supervisor may have offered it before its time: that is not for the others. */
 	int64_t at = newest + q->ring_step_ms;

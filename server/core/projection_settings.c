@@ -142,6 +142,7 @@ queue_parse(struct projection *p, struct queue *q, const json_t *image, const ch
 	q->ring_max = ring_max < MATCH_MAX ? (size_t)ring_max : MATCH_MAX;
 	q->ring_step_ms = json_int(image, "ring_step_s", 10) * 1000;
 	q->cooldown_ms = json_int(image, "reject_cooldown_s", 0) * 1000;
+	q->max_offers = json_int(image, "max_offers", INT64_MAX);
 	if (!queue_hours(p, q, why))
 		return false;
 	return skill_needs(p, json_object_get(image, "skills"), &q->needs, why);

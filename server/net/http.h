@@ -47,6 +47,8 @@ struct front *http_front(struct http *);
 
 /* The request; texts are borrowed and live until on_end. */
 const char *http_method(const struct http_request *);
+/* An answer whose length is not known beforehand may be sent in chunks: not to HTTP/1.0. */
+bool http_takes_chunks(const struct http_request *);
 const char *http_path(const struct http_request *);		/* percent-decoded, no query */
 const char *http_query(const struct http_request *, const char *key);	/* NULL when absent */
 const char *http_header(const struct http_request *, const char *name);

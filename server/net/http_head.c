@@ -182,6 +182,7 @@ read_all(struct reading *r, const char *url, const char *method, const char *ver
 
 	req->is_head = strcmp(method, "HEAD") == 0;
 	req->method = req->is_head ? "GET" : method;
+	req->is_1_0 = strcmp(version, "HTTP/1.0") == 0;
 	req->path = path_of(url);
 	if (!is_token(method, strlen(method)) ||
 	    (MHD_CUTS_AT_NUL && req->uri != method + strlen(method) + 1))
@@ -216,6 +217,12 @@ http_head_read(struct http_request *req, const char *url, const char *method, co
 		note_forwarded(&r);
 	buf_fini(&r.forwarded);
 	return bad;
+}
+
+bool
+http_takes_chunks(const struct http_request *req)
+{
+	return !req->is_1_0;
 }
 
 const char *

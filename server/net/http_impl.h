@@ -66,6 +66,7 @@ struct http_request {
 	size_t uri_len;
 	bool bad_uri; /* a NUL in it, or not UTF-8 */
 	bool is_head;
+	bool is_1_0; /* HTTP/1.0: knows no chunks */
 	bool has_body, chunked, expects_100;
 	uint64_t content_length;
 	bool known; /* on_head was called, so on_end will be */

@@ -121,6 +121,9 @@ news_next(struct subscriber *s)
 	struct feed *f = s->feed;
 	struct pending *p = STAILQ_FIRST(&f->news);
 
+	/* Of a stream that takes nothing any more, and is on its way out, what he has not heard is not kept. */
+	if (s->heard + 1 < f->oldest)
+		s->heard = f->oldest - 1;
 	if (s->heard == f->newest)
 		return NULL;
 	for (uint64_t n = f->oldest; n <= s->heard; n++)

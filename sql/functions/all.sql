@@ -9,6 +9,7 @@
 \ir offer_end.sql
 \ir callback_return.sql
 \ir callback_finish.sql
+\ir promise_expiry.sql
 \ir callable_from.sql
 \ir outcome_counts.sql
 \ir retry_rule.sql

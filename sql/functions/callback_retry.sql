@@ -1,6 +1,6 @@
 -- callback_retry: the callback as it is when it shall be tried again: at p_asked, if an agent asked for a time, or else as the
 -- queue's retry matrix says (retry_rule()), at the first moment that retry_at() knows from then on. Scheduled, with the
--- whole of the queue's promise window from then on (what is left of the first one may be less than the delay); or
+-- whole of its promise window from then on (what is left of the first one may be less than the delay); or
 -- failed, with the reason of retry_rule(), or not_callable when there is no such moment.
 -- Reads attempt, offer, contact. Needs tenant_lock().
 CREATE FUNCTION callback_retry(p_tenant int, c callback, p_asked timestamptz, p_reason text, q queue, p_now timestamptz) RETURNS callback
@@ -21,8 +21,8 @@ BEGIN
 	c.reason := p_reason;
 	c.agent_id := NULL;
 	c.deadline_at := NULL;
+	c.expires_at := promise_expiry(c, q, v_at);
 	c.due_at := v_at;
-	c.expires_at := CASE WHEN q.promise_window_s > 0 THEN v_at + seconds(q.promise_window_s) END;
 	RETURN c;
 END
 $$;

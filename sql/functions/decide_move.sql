@@ -67,7 +67,7 @@ BEGIN
 		c.expires_at := p.expires_at;
 		c.reason := r.args ->> 'reason';
 		c.tried := NULL;
-		l := linked_lead(p_tenant, c);
+		l := linked_lead(p_tenant, p_now, c);
 		c := l.c;
 		v_changes := v_changes || change_of(r.ord, r.id, 'callback.rescheduled', NULL, c, NULL, NULL, NULL,
 			jsonb_build_object('when_note', p.note, 'before_at', ms(v_before),

@@ -1,7 +1,8 @@
 -- decide_offer: the router (or a supervisor who gives a callback to somebody) proposes; here it is decided.
 -- A command names a callback, its version, and "to": the offer ids and agents. Agents who are not available
 -- any more are left out; when none is left: agent_unavailable. A callback whose number may not be called has failed instead.
--- One that is offered already is offered to more agents only where the queue's strategy is ring_progressively: its
+-- One that is offered already is offered to more agents only where the queue's strategy is ring_progressively, and not when it has had all its offers or its window has
+-- passed: the last pending offer has to end some time. Its
 -- version changes with every offer made and ended, so who names it knows how many are pending.
 -- Reads callback, queue, agent, agent_status, offer, contact, suppression. Needs tenant_lock().
 CREATE FUNCTION decide_offer(p_tenant int, p_now timestamptz, p_run command[]) RETURNS change[]
@@ -36,7 +37,8 @@ BEGIN
 		v_refusal := CASE
 			WHEN c.callback_id IS NULL THEN 'not_found'
 			WHEN c.seq <> r.version THEN 'stale_version'
-			WHEN cardinality(r.targets) = 0 OR c.state = 'offered' AND (r.q).strategy <> 'ring_progressively' THEN 'wrong_state'
+			WHEN cardinality(r.targets) = 0 OR c.state = 'offered' AND ((r.q).strategy <> 'ring_progressively'
+				OR c.offers >= (r.q).max_offers OR coalesce(c.expires_at <= p_now, false)) THEN 'wrong_state'
 			WHEN c.linked_to IS NOT NULL THEN 'linked'
 			WHEN c.due_at > p_now AND r.role = 'router' THEN 'not_due'
 			WHEN r.takers IS NULL THEN 'agent_unavailable' END;

@@ -1,5 +1,5 @@
--- decide_openings: the hours of a queue (args.queue) are carried on, when less than half of what opening holds of them
--- is left: queue.changed with the new ones. Reads queue; writes queue, opening. Needs tenant_lock().
+-- decide_openings: the hours of a queue (args.queue) are carried on, when opening holds less than 375 days of them, so that
+-- it always holds as much as a promise may be ahead: queue.changed with the new ones. Reads queue; writes queue, opening. Needs tenant_lock().
 CREATE FUNCTION decide_openings(p_tenant int, p_now timestamptz, p_run command[]) RETURNS change[]
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -18,7 +18,7 @@ BEGIN
 		v_refusal := CASE
 			WHEN q.queue_id IS NULL OR m.role IS DISTINCT FROM 'router' THEN 'not_found'
 			WHEN q.version <> m.version THEN 'stale_version'
-			WHEN q.hours IS NULL OR q.open_until > p_now + interval '200 days' THEN 'not_due' END;
+			WHEN q.hours IS NULL OR q.open_until > p_now + interval '375 days' THEN 'not_due' END;
 		IF v_refusal IS NOT NULL THEN
 			v_changes := v_changes || change_refuse(m.ord, v_refusal);
 			CONTINUE;

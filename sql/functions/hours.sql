@@ -85,8 +85,10 @@ BEGIN
 		SELECT (wall_time(day.local + left(s, 5)::interval, v_zone)).at AS opens, (wall_time(day.local + right(s, 5)::interval, v_zone)).at AS closes
 		  FROM day CROSS JOIN LATERAL jsonb_array_elements_text(day.spans) s
 	), first AS (
-		SELECT b.opens, b.closes, count(*) FILTER (WHERE b.before IS NULL OR b.before < b.opens) OVER (ORDER BY b.opens) AS island
-		  FROM (SELECT span.*, lag(span.closes) OVER (ORDER BY span.opens) AS before FROM span WHERE span.opens < span.closes) b
+		-- not the one before: a gap may stretch one span over several that follow
+		SELECT b.opens, b.closes, count(*) FILTER (WHERE b.before IS NULL OR b.before < b.opens) OVER (ORDER BY b.opens, b.closes) AS island
+		  FROM (SELECT span.*, max(span.closes) OVER (ORDER BY span.opens, span.closes ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+			AS before FROM span WHERE span.opens < span.closes) b
 	)
 	SELECT min(first.opens), max(first.closes) FROM first GROUP BY first.island
 	HAVING max(first.closes) > p_from AND min(first.opens) < p_until

@@ -127,11 +127,13 @@ BEGIN
 		  FROM t LEFT JOIN g ON g.n = t.n
 	), h AS (
 		SELECT u.*, CASE WHEN u.has_hours
-			THEN CASE WHEN o.opens_at > u.asked_at THEN o.opens_at WHEN o.opens_at IS NOT NULL THEN u.asked_at END
+			-- what was asked for may be a minute old, and the queue closed since
+			THEN CASE WHEN o.opens_at > greatest(u.asked_at, p_now) THEN o.opens_at WHEN o.opens_at IS NOT NULL THEN u.asked_at END
 			ELSE u.asked_at END AS promise_at
 		  FROM u
 		  LEFT JOIN LATERAL (SELECT * FROM opening
-			WHERE u.has_hours AND tenant_id = p_tenant AND queue_id = u.queue_id AND closes_at > u.asked_at
+			WHERE u.has_hours AND tenant_id = p_tenant AND queue_id = u.queue_id
+				AND closes_at > greatest(u.asked_at, p_now)
 			ORDER BY closes_at LIMIT 1) o ON true
 	), k AS (
 		SELECT h.*, known.body AS known, known.seq AS known_seq,

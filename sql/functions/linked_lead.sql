@@ -1,10 +1,10 @@
 -- linked_lead: who of the requests that are linked to each other is called, now that c, one of them, is due at another time:
 -- the same as if c had been asked for with it, see intake_link(). The leader stays when it is in somebody's hands; else
--- the one due first leads, and of several the one that led.
+-- the one due first leads, and of several the one that led; but none that would expire by that, and all with it.
 --   c   as it is about to be; comes back with the linked_to that follows
 -- others: those of the rest that get another leader, or none.
 -- Reads callback. Needs tenant_lock().
-CREATE FUNCTION linked_lead(p_tenant int, INOUT c callback, OUT others callback[])
+CREATE FUNCTION linked_lead(p_tenant int, p_now timestamptz, INOUT c callback, OUT others callback[])
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
@@ -30,6 +30,7 @@ BEGIN
 		RETURN;
 	END IF;
 	SELECT u.callback_id INTO v_leads FROM unnest(v_rest || c) u
+	 WHERE u.callback_id = c.callback_id OR u.expires_at IS NULL OR u.expires_at > p_now
 	 ORDER BY u.due_at, u.callback_id <> v_led, u.created_at, u.callback_id LIMIT 1;
 	IF v_leads = v_led THEN
 		RETURN;

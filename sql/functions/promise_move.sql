@@ -47,7 +47,11 @@ BEGIN
 		p.local_at := w.local_at;
 		p.note := coalesce(w.note, p.note);
 	END IF;
-	v_open := callable_from(c.tenant_id, c, p.at);
+	-- what was asked for may be a minute old, and the queue closed since
+	v_open := callable_from(c.tenant_id, c, CASE WHEN p.at IS NOT NULL THEN greatest(p.at, p_now) END);
+	IF v_open = p_now THEN
+		v_open := p.at;
+	END IF;
 	p.errors := intake_errors(p_now, p.zone, v_zone, v_asked, p.at,
 		CASE WHEN v_open IS NULL OR p_role = 'contact' AND f.closed = 'refuse' THEN v_open ELSE p.at END, v_horizon_s, NULL);
 	IF p.errors IS NOT NULL THEN
@@ -60,7 +64,7 @@ BEGIN
 		p.note := 'next_opening';
 	END IF;
 	p.due_at := p.at;
-	p.expires_at := CASE WHEN q.promise_window_s > 0 THEN p.due_at + seconds(q.promise_window_s) END;
+	p.expires_at := promise_expiry(c, q, p.due_at);
 	p.refusal := CASE
 		WHEN c.due_at <= p_now AND p.due_at <= p_now THEN 'already_due'
 		WHEN p.at = c.promise_at AND p.due_at = c.due_at AND p.zone = c.promise_zone THEN 'unchanged' END;

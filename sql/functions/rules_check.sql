@@ -39,7 +39,7 @@ BEGIN
 		WHEN v_bones ~ '\$""' THEN 'must not have variables: a name after $ needs a point before it'
 		WHEN v_bones ~ '\.\*\*' THEN 'must not search at every depth (.**)'
 		WHEN v_bones ~ '\.datetime\(' THEN 'must not use .datetime()'
-		WHEN regexp_count(v_bones, '\?') > 3 THEN 'must not have more than three filters (?)'
+		WHEN regexp_count(v_bones, '\?') > 1 THEN 'must not have more than one filter (?)'
 		WHEN EXISTS (SELECT FROM regexp_matches(predicate::text, 'like_regex "((?:[^"\\]|\\.)*)"', 'g') r(m)
 				WHERE char_length(r.m[1]) > 100 OR r.m[1] ~ '\\\\[1-9]')
 			THEN 'must not have a regular expression of more than 100 characters, or one that refers back to what it matched' END;

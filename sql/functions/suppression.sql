@@ -50,7 +50,7 @@ BEGIN
 		END IF;
 		IF m.kind = 'suppress' THEN
 			INSERT INTO suppression AS s (tenant_id, prefix, reason, until, added_at, added_by)
-			VALUES (p_tenant, m.args ->> 'number', m.args ->> 'reason', from_ms((m.args ->> 'until')::bigint), p_now, m.by_agent)
+			VALUES (p_tenant, m.args ->> 'number', m.args ->> 'reason', from_ms((m.args ->> 'until')::numeric::bigint), p_now, m.by_agent)
 			    ON CONFLICT (tenant_id, prefix) DO UPDATE
 			   SET reason = excluded.reason, until = excluded.until, added_at = excluded.added_at, added_by = excluded.added_by
 			RETURNING s.* INTO x;
@@ -87,14 +87,14 @@ BEGIN
 END
 $$;
 
--- load_suppressions: a page of the entries, in order of their numbers, as a JSON array: {"number", "reason", "until_at",
+-- load_suppressions: a page of the entries, behind so many of them in order of their numbers, as a JSON array: {"number", "reason", "until_at",
 -- "added_at", "added_by"}. Reads suppression.
-CREATE FUNCTION load_suppressions(p_tenant int, p_after text, p_limit int) RETURNS text
+CREATE FUNCTION load_suppressions(p_tenant int, p_skip int, p_limit int) RETURNS text
 LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
 	RETURN (SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('number', s.prefix, 'reason', s.reason, 'until_at', ms(s.until),
 			'added_at', ms(s.added_at), 'added_by', s.added_by)) ORDER BY s.prefix), '[]')
-		  FROM (SELECT * FROM suppression x WHERE x.tenant_id = p_tenant AND x.prefix > p_after ORDER BY x.prefix LIMIT p_limit) s)::text;
+		  FROM (SELECT * FROM suppression x WHERE x.tenant_id = p_tenant ORDER BY x.prefix OFFSET p_skip LIMIT p_limit) s)::text;
 END
 $$;

@@ -356,7 +356,8 @@ class Company:
     def offer(self, command):
         c = self.find(command)
         self.check_version(command, c)
-        more = c.state == "offered" and c.queue.strategy == "ring_progressively"
+        more = c.state == "offered" and c.queue.strategy == "ring_progressively" and c.offers < c.queue.max_offers \
+            and (c.expires is None or c.expires > self.now)
         refuse_if(c.state != "scheduled" and not more, "wrong_state")
         refuse_if(c.linked_to is not None, "linked")
         refuse_if(c.due > self.now and command["role"] == "router", "not_due")
@@ -586,7 +587,8 @@ class Company:
         led = c.linked_to or c.id
         group = [x for x in self.callbacks.values() if x.id == led or x.linked_to == led and x.state == "scheduled"]
         group.sort(key=lambda x: (x.due, x.id != led, x.created, uuid.UUID(x.id).int))
-        leads = led if self.callbacks[led].state != "scheduled" else group[0].id
+        stay = [x for x in group if x is c or x.expires is None or x.expires > self.now]
+        leads = led if self.callbacks[led].state != "scheduled" else stay[0].id
         if leads != led:
             c.linked_to = None if c.id == leads else leads
         self.emit("callback.rescheduled", c, command=command)

@@ -1,6 +1,6 @@
 -- offers: who may be offered what, and what accept, reject and timeout make of it.
 \ir fixture/company.sql
-SELECT plan(93);
+SELECT plan(99);
 
 -- one offer, accepted
 SELECT fx.callback('plain');
@@ -142,6 +142,16 @@ SELECT fx.callback('none', 'offered', '{42}', 2);
 SELECT is(fx.does(375, 'offer', 'none', v => fx.v('none'), "to" => fx.to('none', 43)), 'ok', 'another');
 SELECT is(fx.does(376, 'reject', o => 'none/43', by => 43) || fx.does(377, 'reject', o => 'none/42', by => 42), 'okok', 'all reject');
 SELECT is(jsonb_build_array((fx.c('none')).state, jsonb_array_length((fx.c('none')).tried)), '["scheduled", 2]', 'it waits again');
+SELECT fx.callback('endless', 'offered', '{42}', 2, p_offers => 99), fx.callback('late', 'offered', '{44}', 2);
+UPDATE queue SET max_offers = 100 WHERE tenant_id = fx.t() AND queue_id = 2;
+SELECT is(fx.does(377, 'offer', 'endless', v => fx.v('endless'), "to" => fx.to('endless', 43)), 'ok', 'its last offer');
+SELECT is(fx.does(377, 'reject', o => 'endless/43', by => 43), 'ok', 'is rejected');
+SELECT is(fx.does(377, 'offer', 'endless', v => fx.v('endless'), "to" => fx.to('endless', 43)), 'wrong_state', 'and no other is made: the last pending one has to end some time');
+SELECT is(fx.does(377, 'reject', o => 'endless/42', by => 42), 'ok', 'it does');
+SELECT is((fx.c('endless')).state || ' ' || (fx.c('endless')).reason, 'failed max_offers', 'and that was all');
+UPDATE callback SET expires_at = fx.ts(377) WHERE tenant_id = fx.t() AND callback_id = fx.id('late');
+SELECT fx.settle();
+SELECT is(fx.does(377, 'offer', 'late', v => fx.v('late'), "to" => fx.to('late', 43)), 'wrong_state', 'nor when its window has passed');
 SELECT fx.callback('plainly', 'offered', '{42}');
 SELECT is(fx.does(378, 'offer', 'plainly', v => fx.v('plainly'), "to" => fx.to('plainly', 43)), 'wrong_state', 'elsewhere one is enough');
 

@@ -33,6 +33,11 @@ BEGIN
 	PERFORM fx.agent(v_agent);
 	PERFORM fx.callback(v_name, p_state, CASE x.variant WHEN 'others' THEN ARRAY[v_agent, v_other] ELSE ARRAY[v_agent] END,
 		p_attempts => CASE x.variant WHEN 'used_up' THEN 3 END, p_offers => CASE x.variant WHEN 'used_up' THEN 5 END);
+	-- whose window has passed is offered to nobody more
+	IF k.kind = 'offer' AND p_state = 'offered' THEN
+		UPDATE callback SET expires_at = NULL WHERE tenant_id = fx.t() AND callback_id = fx.id(v_name);
+		PERFORM fx.settle();
+	END IF;
 	IF x.variant = 'suppressed' AND k.kind = 'offer' THEN
 		INSERT INTO contact (tenant_id, callback_id, phone) VALUES (fx.t(), fx.id(v_name), '+49991');
 	END IF;
@@ -74,7 +79,9 @@ SELECT plan((SELECT count(*)::int FROM fx.kind) * (SELECT count(*)::int FROM fx.
 -- does erasing what has ended, and what is in a call cannot be. agent_lost and
 -- sign_out are about the agent: they succeed, and leave alone what they may not move.
 SELECT is((SELECT string_agg(DISTINCT coalesce(o.refusal, CASE WHEN o.touched THEN 'moved' ELSE 'left alone' END), ',')
-	     FROM fx.outcome o WHERE o.kind = k.kind AND o.from_state = s.state),
+	     FROM fx.outcome o WHERE o.kind = k.kind AND o.from_state = s.state
+		-- it has had all its offers: to nobody more, see offers.sql
+		AND (o.kind, o.from_state, o.variant) <> ('offer', 'offered', 'used_up')),
 	CASE WHEN k.kind = 'note' THEN 'moved'
 	     WHEN k.kind = 'erase' AND s.state IN ('establishing', 'connected', 'on_hold') THEN 'in_call'
 	     WHEN k.kind = 'erase' THEN 'moved'

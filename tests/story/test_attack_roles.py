@@ -71,14 +71,14 @@ row("GET", "/v1/callbacks/{id}/explain", "401 401 | 403 403 200 200 | 403 404 40
 row("GET", "/v1/callbacks", "401 401 | 403 403 200 200 | 403 200 200 | 200", "held")
 row("GET", "/v1/callbacks/export", "401 401 | 403 403 200 200 | 403 200 200 | 200", "held")
 row("POST", "/v1/callbacks/bulk", "401 401 | 403 403 200 200 | 403 200 200 | 200", "asked",
-    {"filter": {"queue": "sales"}, "action": "move", "by_s": 600})
+    {"filter": {"queue": "sales"}, "action": "move", "when": LATER})
 row("GET", "/v1/agents", "401 401 | 403 403 200 200 | 403 200 200 | 200")
 row("GET", "/v1/queues", "401 401 | 403 403 200 200 | 403 200 200 | 200")
 row("POST", "/v1/callbacks/{id}/assign", "401 401 | 403 403 200 200 | 403 404 404 | 200", "asked", {"version": True, "agent": "ann"})
 # one that waits is nobody's yet: no agent moves it
-row("POST", "/v1/callbacks/{id}/reschedule", "401 401 | 404 404 200 200 | 404 404 404 | 200", "asked",
+row("POST", "/v1/callbacks/{id}/reschedule", "401 401 | 403 403 200 200 | 403 404 404 | 200", "asked",
     {"when": "2026-11-24T17:00", "version": True})
-row("POST", "/v1/callbacks/{id}/now", "401 401 | 404 404 200 200 | 404 404 404 | 200", "asked", {"version": True})
+row("POST", "/v1/callbacks/{id}/now", "401 401 | 403 403 200 200 | 403 404 404 | 200", "asked", {"version": True})
 row("PUT", "/v1/agents/{name}/status", "401 401 | 403 403 200 200 | 403 404 404 | 200", "dora", {"state": "not_ready", "reason": "x"})
 row("DELETE", "/v1/agents/{name}/sessions", "401 401 | 403 403 200 200 | 403 404 404 | 200", "dora")
 # the company's

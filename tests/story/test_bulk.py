@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import uuid
 
 import pytest
 
@@ -15,6 +16,8 @@ HEAD = "SELECT max(seq) FROM event WHERE callback_id IS NOT NULL"
 
 
 def bulk(person, status=200, headers=None, **body):
+    if headers is None and "by_s" in body:
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
     return person.post("/v1/callbacks/bulk", body, status=status, headers=headers)
 
 
@@ -119,6 +122,7 @@ def test_who_asked_goes_away_under_it(world, sue):
 @pytest.mark.parametrize("body, fields", [
     ({}, {"action", "filter"}),
     ({"action": "cancel", "filter": {}}, {"filter"}),
+    ({"action": "cancel", "filter": {"queue": None}}, {"filter"}),
     ({"action": "erase", "filter": {"queue": "sales"}}, {"action"}),
     ({"action": "cancel", "filter": {"queue": "sails", "state": "asleep", "form": "x", "agent": "y", "due_from": "noon", "colour": "red"}},
      {"queue", "state", "form", "agent", "due_from", "colour"}),
@@ -137,6 +141,12 @@ def test_every_mistake_is_named_and_nothing_done(world, sue, body, fields):
     refused = bulk(sue, status=422, **body)
     assert {e["field"] for e in refused["errors"]} == fields
     assert world.rows(HEAD) == head
+
+
+def test_what_would_move_twice_needs_a_key(world, sue):
+    asked(world, 1)
+    refused = bulk(sue, status=422, headers={}, filter={"queue": "sales"}, action="move", by_s=60)
+    assert [e["field"] for e in refused["errors"]] == ["by_s"]
 
 
 def export(person, **params):

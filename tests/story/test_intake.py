@@ -23,6 +23,18 @@ def test_json_is_answered_with_the_promise_and_a_link(world, visitor):
     assert stored == [("+49301234567", "Jo")]
 
 
+def test_a_number_is_taken_only_if_it_can_be_shown_again(world, visitor):
+    """1e19 comes back from the database as an integer that no reader of JSON here takes: nobody could open the callback."""
+    for number in ("1e19", "-1e300", "9223372036854775808.5"):
+        text = '{"phone": "030 1234567", "car": {"price": [%s]}}' % number
+        refused = visitor.post("/f/demo", content=text, headers={"Content-Type": "application/json"})
+        assert refused.status_code == 400 and "number that is too large" in refused.text
+    asked = visitor.post("/f/demo", content='{"phone": "030 1234567", "price": 9.2e18, "part": 1e-300}',
+                         headers={"Content-Type": "application/json"}).json()
+    shown = world.person("sue", stream=False).get(f"/v1/callbacks/{asked['id']}")
+    assert shown["detail"]["case_information"] == {"price": 9200000000000000000, "part": 1e-300}
+
+
 def test_a_browser_form_is_sent_on(visitor):
     answer = visitor.post("/f/demo", data={"phone": "030 1234567", "name": "Jo", "car": "blue"},
                           headers={"Accept": "text/html"})

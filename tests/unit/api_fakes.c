@@ -108,6 +108,7 @@ fake_answer_header(const struct http_request *r, const char *name)
 }
 
 const char *http_method(const struct http_request *r) { return r->method; }
+bool http_takes_chunks(const struct http_request *r) { (void)r; return true; }
 const char *http_path(const struct http_request *r) { return r->path; }
 const char *http_query(const struct http_request *r, const char *key) { return pair_find(r->query, key); }
 const char *http_header(const struct http_request *r, const char *name) { return pair_find(r->headers, name); }

@@ -162,7 +162,7 @@ static const char others[] =
     "$1';"
     "CREATE FUNCTION callbackd.retain(int, bigint, bigint, int) RETURNS int LANGUAGE sql AS "
     "'SELECT $1';"
-    "CREATE FUNCTION callbackd.load_suppressions(int, text, int) RETURNS int LANGUAGE sql AS "
+    "CREATE FUNCTION callbackd.load_suppressions(int, int, int) RETURNS int LANGUAGE sql AS "
     "'SELECT $1';"
     "CREATE FUNCTION callbackd.load_secrets(int) RETURNS int LANGUAGE sql AS 'SELECT $1';"
     "CREATE FUNCTION callbackd.load_nodes() RETURNS int LANGUAGE sql AS 'SELECT 1';"

@@ -209,7 +209,8 @@ plain_ring(const struct world *w, int callback)
 		pending++;
 		newest = offer->created_at > newest ? offer->created_at : newest;
 	}
-	if (pending >= q->ring_max || !world_open(w, q->id))
+	if (pending >= q->ring_max || !world_open(w, q->id) ||
+	    (w->callbacks[callback].expires_at != 0 && w->callbacks[callback].expires_at <= w->now))
 		return INT64_MAX;
 	newest += WORLD_RING_STEP_S * 1000;
 	return newest > w->callbacks[callback].due_at ? newest : w->callbacks[callback].due_at;

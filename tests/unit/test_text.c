@@ -281,6 +281,8 @@ loose_json_is_refused_without_repeating_it(void **state)
 		{ "{\"sec\\u0000ret\":1}", "the JSON has a NUL" },
 		{ "[123456789012345678901234567890]", "the JSON has a number that is too large" },
 		{ "[1e999]", "the JSON has a number that is too large" },
+		{ "[1e19]", "the JSON has a number that is too large" },
+		{ "{\"a\":{\"b\":[-1e300]}}", "the JSON has a number that is too large" },
 		{ "\"secret\"", "this is not a JSON" },
 		{ "17", "this is not a JSON" },
 		{ "{'secret':1}", "this is not a JSON" },

@@ -149,13 +149,14 @@ class Measures:
             return int(re.search(rf"{field}:\s+(\d+)", file.read()).group(1))
 
     def backends_kb(self):
-        """The mean of those that serve somebody; one that ends while we look is not counted."""
+        """The largest of those that serve somebody: the mean moves when one of them runs for the first time, and plans, what
+        another has known for long. One that ends while we look is not counted."""
         sizes = []
         for (pid,) in self.world.rows("SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
                                       " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 sizes.append(self.proc(pid, "RssAnon"))
-        return sum(sizes) // max(1, len(sizes))
+        return max(sizes)
 
     def followed(self):
         head = self.world.rows("SELECT max(seq) FROM event")[0][0]
