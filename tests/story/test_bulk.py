@@ -197,13 +197,18 @@ def test_what_was_erased_is_not_in_it(world, sue):
     assert first in text and "Jo Smith" not in text and "secret" not in text
 
 
-def test_half_a_table_is_known_for_one(world, sue):
-    """The database goes away under it: the client is not told that it was all."""
+def long_table(world):
+    """10 MB of it: more than what the kernel holds between a server and who does not read."""
     asked(world, 1)
     world.rows("INSERT INTO callback SELECT (jsonb_populate_record(c, jsonb_build_object('callback_id', gen_random_uuid(), 'state', "
                "'cancelled', 'ended_at', c.created_at))).* FROM callback c, generate_series(1, 5000) RETURNING 1")
     world.rows("INSERT INTO contact (tenant_id, callback_id, notes) SELECT tenant_id, callback_id, repeat('x', 2000) FROM callback "
                "ON CONFLICT DO NOTHING RETURNING 1")
+
+
+def test_half_a_table_is_known_for_one(world, sue):
+    """The database goes away under it: the client is not told that it was all."""
+    long_table(world)
     with sue.http.stream("GET", "/v1/callbacks/export") as answer:
         pieces = answer.iter_raw(1000)
         next(pieces)
@@ -215,3 +220,14 @@ def test_half_a_table_is_known_for_one(world, sue):
         finally:
             world.cluster.start()
     world.until(lambda: sue.http.get("/v1/queues").status_code == 200, "it goes on")
+
+
+def test_it_ends_with_the_session_it_was_asked_in(world, sue):
+    long_table(world)
+    with sue.http.stream("GET", "/v1/callbacks/export") as answer:
+        pieces = answer.iter_raw(1000)
+        next(pieces)
+        sue.do("DELETE", "/v1/session")
+        with pytest.raises(house.httpx.RemoteProtocolError):
+            for _ in pieces:
+                pass

@@ -349,6 +349,24 @@ def test_of_several_requests_the_first_time_counts(world):
         contact.http.close()
 
 
+def test_nobody_moves_a_call_to_and_fro_for_ever(world, contact):
+    """Each time is an event for every desk: ten in ten minutes, and the link goes on to show what is promised."""
+    contact.look()
+    for n in range(10):
+        contact.press("reschedule", when=f"2026-11-25T10:{n:02}", time_zone="Europe/Berlin")
+    answer = contact.http.post(contact.link + "/reschedule", headers=JSON,
+                               data={**contact.page.forms["reschedule"][1], "when": "2026-11-25T11:00"})
+    assert answer.status_code == 429 and answer.json()["type"].endswith("/too-often")
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
+    assert "10:09 (Europe/Berlin)" in contact.look()
+    assert promise(world, contact.id)[0] == "2026-11-25 10:09"
+    # nobody else's link is the worse for it
+    other = Contact(world, world.visit(when=LATER, time_zone="Europe/Berlin"))
+    other.look()
+    assert "11:00 (Europe/Berlin)" in other.press("reschedule", when="2026-11-25T11:00", time_zone="Europe/Berlin")
+    other.http.close()
+
+
 def test_a_supervisor_moves(world, contact):
     sue, ann = world.person("sue", stream=False), world.person("ann", ready=True)
     path = f"/v1/callbacks/{contact.id}"
