@@ -1,9 +1,9 @@
 -- agent_release: what agents who are gone leave behind (p_ords: the command that each lost his place by).
 --   agent_lost  their pending offers time out; nobody counts them as missed
 --   sign_out    their pending offers are rejected
--- Accepted callbacks go back to the queue. What the transition table does not let go, calls in progress, stays
+-- Accepted callbacks are let go (callback_let_go()). What the transition table does not let go, calls in progress, stays
 -- theirs until it ends or its deadline fires.
--- Reads offer, callback, queue, transition. Needs tenant_lock().
+-- Reads offer, callback, attempt, contact, queue, transition. Needs tenant_lock().
 CREATE FUNCTION agent_release(p_tenant int, p_now timestamptz, p_kind text, p_ords int[], p_agents int[]) RETURNS change[]
 LANGUAGE plpgsql STABLE
 AS $$
@@ -37,15 +37,17 @@ BEGIN
 		END IF;
 	END LOOP;
 	FOR r IN
-		SELECT g.ord, g.agent_id, cb
+		SELECT g.ord, g.agent_id, cb, qu
 		  FROM unnest(p_ords, p_agents) g(ord, agent_id)
-		 CROSS JOIN LATERAL (SELECT h AS cb, h.state, h.callback_id FROM callback h
+		 CROSS JOIN LATERAL (SELECT h AS cb, h.state, h.callback_id, h.queue_id FROM callback h
 			WHERE h.tenant_id = p_tenant AND h.agent_id = g.agent_id OFFSET 0) cb
+		 CROSS JOIN LATERAL queue_row(p_tenant, cb.queue_id) qu
 		 WHERE EXISTS (SELECT FROM transition w WHERE w.command = p_kind AND w.from_state = cb.state)
 		 ORDER BY g.ord, cb.callback_id
 	LOOP
-		c := callback_return(r.cb, v_reason, p_now);
-		v_changes := v_changes || change_of(r.ord, NULL, 'callback.given_back', r.agent_id, c);
+		c := callback_let_go(p_tenant, r.cb, v_reason, r.qu, p_now);
+		v_changes := v_changes || change_of(r.ord, NULL,
+			CASE c.state WHEN 'scheduled' THEN 'callback.given_back' ELSE 'callback.failed' END, r.agent_id, c);
 	END LOOP;
 	RETURN v_changes;
 END

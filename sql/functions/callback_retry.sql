@@ -26,3 +26,21 @@ BEGIN
 	RETURN c;
 END
 $$;
+
+-- callback_let_go: the callback as it is when its agent does not keep it, whether he says so, is gone or lets it lie: others
+-- are asked first (callback_return()), at once if he has not dialled, and else as callback_retry() says: who did
+-- not answer him is not called by the next one a second later.
+-- Reads attempt, offer, contact. Needs tenant_lock().
+CREATE FUNCTION callback_let_go(p_tenant int, c callback, p_reason text, q queue, p_now timestamptz) RETURNS callback
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	v_dialled boolean := retry_dialled(p_tenant, c);
+BEGIN
+	c := callback_return(c, p_reason, p_now);
+	IF v_dialled THEN
+		c := callback_retry(p_tenant, c, NULL, p_reason, q, p_now);
+	END IF;
+	RETURN c;
+END
+$$;

@@ -5,8 +5,8 @@
 --          The agent does after-call work. args.note as in note.
 --   retry  at args.at (ms) or in args.in_s seconds, which becomes the new promise; refused (bad_time) with what is
 --          in the way and what would do, see retry_refusal()
---   callback_deadline  of a call: the call ends. Of one that was accepted and left lying: it goes to others; if its agent
---          has dialled, after the delay of the retry matrix, as if he had closed it with a code of class retry
+--   give_back  to others, see callback_let_go()
+--   callback_deadline  of a call: the call ends. Of one that was accepted and left lying: as if it was given back
 -- An agent who is rid of a callback is idle from now on; for his place in the order nothing before counts.
 -- Notes are written here, all of the run at once: their text may not go through a change, because what is in a
 -- change gets into the log. VOLATILE for that alone.
@@ -92,8 +92,8 @@ BEGIN
 				c.promise_local := c.due_at AT TIME ZONE c.promise_zone;
 			END IF;
 		WHEN 'give_back' THEN
-			c := callback_return(c, r.args ->> 'reason', p_now);
-			v_kind := 'callback.given_back';
+			c := callback_let_go(p_tenant, c, r.args ->> 'reason', q, p_now);
+			v_kind := CASE c.state WHEN 'scheduled' THEN 'callback.given_back' END;
 		WHEN 'cancel' THEN
 			c := callback_finish(c, 'cancelled', r.args ->> 'reason', p_now);
 		WHEN 'expire' THEN
@@ -107,14 +107,11 @@ BEGIN
 				a.state := CASE WHEN a.answered_at IS NULL THEN 'failed' ELSE 'answered' END;
 				a.ended_at := p_now;
 				v_kind := 'call.ended';
-			ELSIF retry_dialled(p_tenant, c) THEN
-				-- others are asked first, as when he gives it back
-				c := callback_retry(p_tenant, callback_return(c, 'deadline', p_now), NULL, 'deadline', q, p_now);
-			ELSIF c.attempts >= q.max_attempts THEN
+			ELSIF c.attempts >= q.max_attempts AND NOT retry_dialled(p_tenant, c) THEN
 				c := callback_finish(c, 'failed', 'max_attempts', p_now);
 			ELSE
-				c := callback_return(c, 'deadline', p_now);
-				v_kind := 'callback.given_back';
+				c := callback_let_go(p_tenant, c, 'deadline', q, p_now);
+				v_kind := CASE c.state WHEN 'scheduled' THEN 'callback.given_back' END;
 			END IF;
 		WHEN 'note' THEN
 			v_kind := 'callback.noted';

@@ -28,6 +28,7 @@ INSERT INTO transition (command, from_state, to_state) VALUES
 	('done',	'ready_to_call', 'scheduled'),		-- class retry, attempts left
 	('done',	'ready_to_call', 'failed'),		-- class stop, or attempts used up
 	('give_back',	'ready_to_call', 'scheduled'),
+	('give_back',	'ready_to_call', 'failed'),		-- dialled, and not to be tried again
 	('retry',	'ready_to_call', 'scheduled'),		-- at a time the agent chose
 	('retry',	'ready_to_call', 'failed'),		-- attempts used up
 	('reschedule',	'scheduled',	'scheduled'),		-- another promise
@@ -47,7 +48,9 @@ INSERT INTO transition (command, from_state, to_state) VALUES
 	('agent_lost',	'offered',	'scheduled'),
 	('agent_lost',	'offered',	'failed'),
 	('agent_lost',	'ready_to_call', 'scheduled'),
+	('agent_lost',	'ready_to_call', 'failed'),
 	('sign_out',	'offered',	'offered'),
 	('sign_out',	'offered',	'scheduled'),
 	('sign_out',	'offered',	'failed'),
-	('sign_out',	'ready_to_call', 'scheduled');
+	('sign_out',	'ready_to_call', 'scheduled'),
+	('sign_out',	'ready_to_call', 'failed');

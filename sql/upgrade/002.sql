@@ -68,7 +68,10 @@ CREATE TABLE suppression (
 );
 
 INSERT INTO transition (command, from_state, to_state) VALUES
-	('offer',	'scheduled',	'failed');
+	('offer',	'scheduled',	'failed'),
+	('give_back',	'ready_to_call', 'failed'),
+	('agent_lost',	'ready_to_call', 'failed'),
+	('sign_out',	'ready_to_call', 'failed');
 
 ALTER TABLE queue ADD COLUMN retries jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(retries) = 'object');
 ALTER TABLE queue ADD COLUMN attempts_per_day int NOT NULL DEFAULT 0 CHECK (attempts_per_day BETWEEN 0 AND 100);

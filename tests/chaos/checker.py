@@ -10,7 +10,7 @@ TERMINAL = ("completed", "failed", "cancelled", "expired")
 EFFECT = {
     "accept": {"offer.accepted"}, "reject": {"offer.rejected"}, "assign": {"offer.created"}, "call": {"call.establishing"},
     "connected": {"call.connected"}, "hold": {"call.on_hold"}, "retrieve": {"call.retrieved"}, "ended": {"call.ended"},
-    "done": {"callback.completed", "callback.failed", "callback.retry"}, "give_back": {"callback.given_back"},
+    "done": {"callback.completed", "callback.failed", "callback.retry"}, "give_back": {"callback.given_back", "callback.failed"},
     "cancel": {"callback.cancelled"}, "ready": {"agent.ready"}, "sign_out": {"session.closed", "agent.signed_out"},
 }
 

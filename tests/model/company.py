@@ -547,11 +547,19 @@ class Company:
         accepted = max((o.seq for o in self.offers.values() if o.callback == c.id and o.state == "accepted"), default=0)
         return any(a.seq > accepted for a in self.dials(c))
 
+    def let_go(self, c, reason):
+        """Its agent does not keep it; what kind of event that is."""
+        dialled = self.dialled(c)
+        c.back_from(c.agent, reason, self.now)
+        if dialled:
+            self.again(c, reason)
+        return "callback.failed" if c.state == "failed" else "callback.given_back"
+
     def give_back(self, command):
         c, s = self.held(command, "ready_to_call")
-        c.back_from(c.agent, command.get("args", {}).get("reason"), self.now)
+        event = self.let_go(c, command.get("args", {}).get("reason"))
         s.idle_since = self.now
-        self.emit("callback.given_back", c, s, command=command)
+        self.emit(event, c, s, command=command)
 
     def retry(self, command):
         c, s = self.held(command, "ready_to_call")
@@ -624,17 +632,13 @@ class Company:
             talked = self.ended_call(c, a, "failed" if a.answered is None else "answered")
             self.emit("call.ended", c, a, *talked, command=command)
             return
-        event = "callback.given_back"
-        dialled = self.dialled(c)
-        if dialled or c.attempts < c.queue.max_attempts:
-            c.back_from(c.agent, "deadline", self.now)
-        else:
+        event = "callback.failed"
+        if c.attempts >= c.queue.max_attempts and not self.dialled(c):
             c.finish("failed", "max_attempts", self.now)
-        if dialled:
-            self.again(c, "deadline")
-            event = "callback.retry"
+        else:
+            event = self.let_go(c, "deadline")
         s.idle_since = self.now
-        self.emit("callback.failed" if c.state == "failed" else event, c, s, command=command)
+        self.emit(event, c, s, command=command)
 
     def note(self, command):
         c, _ = self.held(command, "scheduled", "offered", *HELD, *TERMINAL)
@@ -699,8 +703,7 @@ class Company:
             self.emit_failed(c)
         for c in self.held_by(agent):
             if c.state == "ready_to_call":
-                c.back_from(agent, reason, self.now)
-                self.emit("callback.given_back", c)
+                self.emit(self.let_go(c, reason), c)
 
     # ---- sessions ----
 

@@ -43,8 +43,8 @@ queues = st.fixed_dictionaries({
         "time_zone": zone, "week": dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), ["09:00-17:00"])}))})
 # how an attempt ended; so many seconds until the agent dialled, and until it ended
 dials = st.tuples(st.sampled_from(CELLS * 2 + OURS + ("invalid",)), st.sampled_from([0, 5, 500]), st.sampled_from([0, 30, 4000]))
-# so late was it taken up; what was dialled; how it was closed: by the code, the deadline, or at a time so many seconds ahead
-closes = st.sampled_from(["again", "again", "again", "again", "deadline", 0, 3600, 100_000])
+# so late was it taken up; what was dialled; how it was closed: by the code, the deadline, given back, or at a time so many seconds ahead
+closes = st.sampled_from(["again", "again", "again", "again", "deadline", "give_back", 0, 3600, 100_000])
 holds = st.tuples(st.sampled_from([0, 0, 0, 7, 7200]), st.lists(dials, max_size=3), closes)
 one_dial = st.tuples(st.just(0), st.lists(dials, min_size=1, max_size=1), st.just("again"))
 places = st.sampled_from([(zone, at) for zone, moments in CHANGES.items() for at in moments])
@@ -145,14 +145,16 @@ class Life:
                                 (self.tenant, c["id"])).fetchone()[0]
             self.now = max(self.now, c["deadline_at"])
             after = self.say("callback_deadline", callback=c["id"], role="router")["callback"]
-            if not dialled and after["reason"] != "max_attempts":
-                assert (after["state"], after["due_at"]) == ("scheduled", c["due_at"]), after
-                seen["given back"] += 1
-                return after
+        elif how == "give_back":
+            after = self.say("give_back", callback=c["id"], by=1, role="agent")["callback"]
         elif how == "again":
             after = self.say("done", callback=c["id"], by=1, role="agent", args={"disposition": "again"})["callback"]
         else:
             after = self.ask_for(c, self.now + how * 1000)
+        if not dialled and (how == "give_back" or how == "deadline" and after["reason"] != "max_attempts"):
+            assert (after["state"], after["due_at"]) == ("scheduled", c["due_at"]), after
+            seen["given back"] += 1
+            return after
         asked = how if isinstance(how, int) else None
         mine = [(outcome, at) for callback, outcome, at in self.attempts if callback == c["id"]]
         counted = [outcome for outcome, _ in mine if outcome not in OURS]

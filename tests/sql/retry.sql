@@ -52,7 +52,7 @@ CREATE FUNCTION fx.fails(p_reason text) RETURNS jsonb LANGUAGE sql IMMUTABLE
 AS $$ SELECT jsonb_build_array('failed', p_reason, -60) $$;
 CREATE FUNCTION fx.queue(p_retries jsonb, p_per_day int DEFAULT 0, p_max int DEFAULT 3) RETURNS void LANGUAGE sql
 AS $$ UPDATE queue SET retries = p_retries, attempts_per_day = p_per_day, max_attempts = p_max WHERE tenant_id = fx.t() AND queue_id = 1 $$;
-SELECT plan(144);
+SELECT plan(157);
 
 -- without a matrix: the queue's delay, from the dial
 SELECT is(fx.closes(100, 'none'), fx.waits(1000), 'nobody dialled: the delay begins now');
@@ -126,7 +126,7 @@ SELECT fx.queue('{"busy": {"delay_s": 5000}, "declined": "stop"}');
 SELECT fx.tried('lying', '[["busy", 2400]]'), fx.tried('lying stop', '[["declined", 2400]]'), fx.tried('lying on', '[["busy", 2000]]');
 SELECT fx.accepted('lying on', 2350);
 SELECT is(fx.does(2500, 'callback_deadline', 'lying', v => fx.v('lying')), 'ok', 'the deadline of one that was dialled');
-SELECT is(fx.did(), 'callback.retry:' || (SELECT (t ->> 0) FROM jsonb_array_elements((fx.c('lying')).tried) t), 'has it tried again');
+SELECT is(fx.did(), 'callback.given_back:' || (SELECT (t ->> 0) FROM jsonb_array_elements((fx.c('lying')).tried) t), 'has it tried again');
 SELECT is(fx.now_is('lying'), fx.waits(7400, 'deadline'), 'after the delay');
 SELECT is(ms((fx.c('lying')).expires_at), fx.ms(7400 + 86400), 'with a whole promise window');
 SELECT is(fx.body() ->> 'reason', 'deadline', 'and the event says why');
@@ -135,6 +135,24 @@ SELECT is(fx.now_is('lying stop'), fx.fails('stop_declined'), 'it stops');
 SELECT is(fx.does(2500, 'callback_deadline', 'lying on', v => fx.v('lying on')), 'ok', 'one that somebody else dialled');
 SELECT is(jsonb_build_array(fx.did()) || fx.now_is('lying on'), jsonb_build_array('callback.given_back:' || (SELECT (t ->> 0) FROM jsonb_array_elements((fx.c('lying on')).tried) t))
 	|| fx.waits(-60, 'deadline'), 'goes to others at once, as ever');
+
+-- given back, or its agent gone: the one who takes it next does not dial a busy number a second later
+SELECT fx.tried('back', '[["busy", 2400]]'), fx.tried('back stop', '[["declined", 2400]]'), fx.tried('back on', '[["busy", 2000]]'),
+	fx.tried('back ours', '[["trunk_failed", 1000]]');
+SELECT fx.accepted('back on', 2350);
+SELECT is(fx.does(2500, 'give_back', n, by => (fx.c(n)).agent_id, v => fx.v(n), args => '{"reason": "speaks French"}'), 'ok', n)
+  FROM unnest('{back,back stop,back on,back ours}'::text[]) n;
+SELECT is(fx.now_is('back'), fx.waits(7400, 'speaks French'), 'after the delay');
+SELECT is(fx.now_is('back stop'), fx.fails('stop_declined'), 'where the matrix says stop');
+SELECT is(fx.now_is('back on'), fx.waits(-60, 'speaks French'), 'dialled by another: at once');
+SELECT is(fx.now_is('back ours'), fx.waits(2500, 'speaks French'), 'a trunk that failed is not the contact''s: as soon as retry_delay_s is over');
+SELECT is((fx.c('back')).tried -> 0 -> 1, to_jsonb(fx.ms(2500)), 'others are asked first');
+SELECT fx.tried('gone', '[["busy", 2400]]') AS a, fx.tried('gone stop', '[["declined", 2400]]') AS b \gset
+SELECT is(fx.does(2500, 'sign_out', by => 9, role => 'supervisor', agent => :a), 'ok', 'signed out after his dial');
+SELECT is(fx.now_is('gone'), fx.waits(7400, 'signed_out'), 'it waits');
+UPDATE agent_status SET connected = false, lost_at = fx.ts(0) WHERE tenant_id = fx.t() AND agent_id = :b;
+SELECT is(fx.does(2500, 'agent_lost', agent => :b), 'ok', 'gone after his dial');
+SELECT is(jsonb_build_array(fx.did()) || fx.now_is('gone stop'), jsonb_build_array('agent.lost:' || :b || ' callback.failed:' || :b) || fx.fails('stop_declined'), 'it stops');
 
 -- so many a day. Time 0 is 16:13:20 in Berlin; midnight there is at 28,000.
 SELECT fx.queue('{"busy": {"delay_s": 600}}', 2, 100);

@@ -46,7 +46,11 @@ BEGIN
 		PERFORM fx.offer(v_name, v_agent);
 	ELSIF k.names = 'attempt' AND p_state NOT IN ('establishing', 'connected', 'on_hold') THEN
 		PERFORM fx.attempt(v_name, v_agent, true);
-	ELSIF k.kind = 'agent_lost' THEN
+	ELSIF p_state = 'ready_to_call' AND x.variant = 'used_up' AND k.kind <> 'callback_deadline' THEN
+		PERFORM fx.attempt(v_name, v_agent, false);
+		UPDATE attempt SET state = 'busy', ended_at = fx.ts(-10) WHERE tenant_id = fx.t() AND callback_id = fx.id(v_name);
+	END IF;
+	IF k.kind = 'agent_lost' THEN
 		UPDATE agent_status SET connected = false, lost_at = fx.ts(0) WHERE tenant_id = fx.t() AND agent_id = v_agent;
 	END IF;
 	v_before := fx.v(v_name);

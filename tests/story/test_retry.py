@@ -109,6 +109,39 @@ def test_accepted_dialled_and_left_lying(world):
     asked = world.visit()
     dial(world, ann, asked, accept(ann, asked), "busy")
     world.advance(300)
-    retry = ann.stream.expect("callback.retry")
+    retry = ann.stream.expect("callback.given_back")
     assert (retry["reason"], retry["callback"]["due_at"]) == ("deadline", "2026-11-24T10:00:00.000Z")
     assert ann.state()["callbacks"] == []
+
+
+def test_nobody_dials_again_what_another_found_busy(world):
+    """Given back, or its agent gone: it waits as long as if he had closed it."""
+    world.company(queues__0__retries={"busy": {"delay_s": 1800}, "answered": {"delay_s": 0}, "declined": "stop"})
+    ann, bob = world.person("ann", ready=True), world.person("bob")
+    asked = world.visit()
+    version = dial(world, ann, asked, accept(ann, asked), "busy")
+    bob.ready()
+    ann.not_ready()
+    ann.post(f"/v1/callbacks/{asked['id']}/give_back", {"version": version, "reason": "lunch"})
+    given = ann.stream.expect("callback.given_back")["callback"]
+    assert (given["state"], given["reason"], given["due_at"]) == ("scheduled", "lunch", "2026-11-24T09:30:00.000Z")
+    assert page(world, asked)["due"]["local"] == "2026-11-24T10:30:00"
+    world.advance(1769)
+    assert bob.state()["offers"] == []
+    world.advance(1)
+
+    # a colleague, who gets through and has the one who speaks French call back
+    version = accept(bob, asked)
+    attempt = bob.post(f"/v1/callbacks/{asked['id']}/call", {"version": version})["attempt"]["id"]
+    bob.post(f"/v1/attempts/{attempt}/connected")
+    bob.post(f"/v1/attempts/{attempt}/ended", {"outcome": "answered"})
+    version = bob.stream.expect("call.ended")["callback"]["seq"]
+    bob.not_ready()
+    ann.ready()
+    bob.post(f"/v1/callbacks/{asked['id']}/give_back", {"version": version, "reason": "speaks French"})
+    dial(world, ann, asked, accept(ann, asked), "declined")
+
+    # who signs out leaves it to what the queue says
+    ann.do("DELETE", "/v1/session")
+    one = world.person("sue", stream=False).get(f"/v1/callbacks/{asked['id']}")["callback"]
+    assert (one["state"], one["reason"]) == ("failed", "stop_declined")
