@@ -107,17 +107,7 @@ on_list(struct api_call *call, const PGresult *res, const char *err)
 static enum http_verdict
 callback_show(struct api_call *call)
 {
-	char text[ID_TEXT_SIZE];
-	struct id id;
-
-	if (!api_arg_id(call, 0, &id))
-		return HTTP_DONE;
-	id_format(id, text);
-	char *tenant = xasprintf("%d", tenant_id(call->tenant));
-	enum http_verdict verdict = api_query(
-	    call, STATEMENT_load_callback, (const char *[]){ tenant, text }, "callback", on_one);
-	free(tenant);
-	return verdict;
+	return show_ask(call, "callback", on_one);
 }
 
 /* An agent sees what he holds or is offered; the others everything. */

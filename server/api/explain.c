@@ -226,17 +226,7 @@ now_of(struct api_call *call, const json_t *callback)
 static enum http_verdict
 callback_explain(struct api_call *call)
 {
-	char text[ID_TEXT_SIZE];
-	struct id id;
-
-	if (!api_arg_id(call, 0, &id))
-		return HTTP_DONE;
-	id_format(id, text);
-	char *tenant = xasprintf("%d", tenant_id(call->tenant));
-	enum http_verdict verdict = api_query(
-	    call, STATEMENT_load_callback, (const char *[]){ tenant, text }, "explain", on_all);
-	free(tenant);
-	return verdict;
+	return show_ask(call, "explain", on_all);
 }
 
 static void

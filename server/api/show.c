@@ -32,6 +32,23 @@ show_event_now(const struct api_call *call)
 	return json_string(id);
 }
 
+enum http_verdict
+show_ask(struct api_call *call, const char *wait,
+    void (*then)(struct api_call *, const PGresult *, const char *err))
+{
+	char text[ID_TEXT_SIZE];
+	struct id id;
+
+	if (!api_arg_id(call, 0, &id))
+		return HTTP_DONE;
+	id_format(id, text);
+	char *tenant = xasprintf("%d", tenant_id(call->tenant));
+	enum http_verdict verdict =
+	    api_query(call, STATEMENT_load_callback, (const char *[]){ tenant, text }, wait, then);
+	free(tenant);
+	return verdict;
+}
+
 json_t *
 show_read(struct api_call *call, const PGresult *res, const char *err, bool *answered)
 {

@@ -107,6 +107,22 @@ ctl_complain(const char *format, ...)
 	fputc('\n', stderr);
 }
 
+json_t *
+ctl_read(const char *path)
+{
+	bool in = strcmp(path, "-") == 0;
+	json_error_t error;
+	json_t *document = in ? json_loadf(stdin, JSON_REJECT_DUPLICATES, &error)
+			      : json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+
+	if (document == NULL && error.line < 0)
+		ctl_complain("%s", error.text);
+	else if (document == NULL)
+		ctl_complain("%s:%d:%d: %s", in ? "standard input" : path, error.line, error.column,
+		    error.text);
+	return document;
+}
+
 static void
 help(FILE *out)
 {

@@ -55,6 +55,9 @@ const char *ctl_show_things(void);
 /* To stderr, with the program's name before it and a newline after. */
 void ctl_complain(const char *, ...) __attribute__((format(printf, 1, 2)));
 
+/* The JSON of a file, or of the standard input for "-", the caller's to free; NULL when it was complained about. */
+json_t *ctl_read(const char *path) __attribute__((warn_unused_result));
+
 /* ---- ctl_http.c ---- */
 
 /* One name=value of a query, skipped when value is NULL; a name of NULL ends the array. */

@@ -10,22 +10,6 @@
 
 #include "base/json.h"
 
-static json_t *
-company_read(const char *path)
-{
-	bool in = strcmp(path, "-") == 0;
-	json_error_t error;
-	json_t *document = in ? json_loadf(stdin, JSON_REJECT_DUPLICATES, &error)
-			      : json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-
-	if (document == NULL && error.line < 0)
-		ctl_complain("%s", error.text);
-	else if (document == NULL)
-		ctl_complain("%s:%d:%d: %s", in ? "standard input" : path, error.line, error.column,
-		    error.text);
-	return document;
-}
-
 /* "offer_timeout_s: 20 -> 30" */
 static void
 print_field(const char *field, const json_t *pair)
@@ -111,7 +95,7 @@ ctl_apply(const struct ctl *ctl)
 		ctl_complain("apply needs --file company.json");
 		return CTL_USAGE;
 	}
-	json_t *document = company_read(ctl->file);
+	json_t *document = ctl_read(ctl->file);
 	if (document == NULL)
 		return CTL_FAILED;
 	json_t *answer = ctl_ask(ctl, "PUT", "/v1/company", params, document);

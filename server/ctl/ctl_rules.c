@@ -16,23 +16,6 @@ struct verb {
 	int (*run)(const struct ctl *, char **args);
 };
 
-/* A file, or - for the standard input; NULL when it was complained about. */
-static json_t *
-file_read(const char *path)
-{
-	bool in = strcmp(path, "-") == 0;
-	json_error_t error;
-	json_t *document = in ? json_loadf(stdin, JSON_REJECT_DUPLICATES, &error)
-			      : json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-
-	if (document == NULL && error.line < 0)
-		ctl_complain("%s", error.text);
-	else if (document == NULL)
-		ctl_complain("%s:%d:%d: %s", in ? "standard input" : path, error.line, error.column,
-		    error.text);
-	return document;
-}
-
 /* "name" or "name: text" of an object's member, on a line. */
 static void
 add_member(struct buf *line, const char *before, const json_t *object, const char *key)
@@ -133,7 +116,7 @@ checked(const struct ctl *ctl, const json_t *document, FILE *out)
 static int
 check(const struct ctl *ctl, char **args)
 {
-	json_t *document = file_read(args[0]);
+	json_t *document = ctl_read(args[0]);
 
 	if (document == NULL)
 		return CTL_FAILED;
@@ -180,7 +163,7 @@ change(const struct ctl *ctl, const char *method, const char *path, json_t *body
 static int
 publish(const struct ctl *ctl, char **args)
 {
-	json_t *document = file_read(args[0]);
+	json_t *document = ctl_read(args[0]);
 
 	if (document == NULL)
 		return CTL_FAILED;
@@ -249,8 +232,8 @@ static int
 try(const struct ctl *ctl, char **args)
 {
 	json_t *body = json_object();
-	json_t *draft = strcmp(args[0], ".") != 0 ? file_read(args[0]) : json_null();
-	json_t *request = draft != NULL ? file_read(args[1]) : NULL;
+	json_t *draft = strcmp(args[0], ".") != 0 ? ctl_read(args[0]) : json_null();
+	json_t *request = draft != NULL ? ctl_read(args[1]) : NULL;
 
 	if (draft != NULL && !json_is_null(draft))
 		json_object_set(body, "draft", draft);
