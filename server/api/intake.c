@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "api/api.h"
+#include "api/form.h"
 #include "api/form_body.h"
 #include "api/intake_check.h"
 #include "api/intake_limit.h"
@@ -37,47 +38,6 @@ intake_free(void *data)
 	form_body_fini(&in->body);
 	intake_limit_fini(&in->limit);
 	free(in);
-}
-
-/*
- * The form that the path names, and its tenant into call->tenant. False when it was
- * answered: 404, or 503 while not every tenant's forms are known yet.
- */
-static bool
-find_form(struct api_call *call, const json_t **form)
-{
-	struct node *node = api_node(call->api);
-
-	call->tenant = node_form(node, call->args[0], form);
-	if (call->tenant != NULL)
-		return true;
-	if (node_not_ready(node) != NULL)
-		public_unavailable(call);
-	else
-		public_problem(call, 404, "unknown-form", "There is no such form.", 0);
-	return false;
-}
-
-/* Scripts of the form's origins may read the answer; to others the browser shows nothing. True when it is one. */
-static bool
-allow_origin(struct api_call *call, const json_t *form)
-{
-	const json_t *origins = json_object_get(form, "origins");
-	const char *origin = http_header(call->req, "Origin");
-
-	if (json_array_size(origins) > 0)
-		http_answer_header(call->req, "Vary", "Origin");
-	for (size_t i = 0; origin != NULL && i < json_array_size(origins); i++) {
-		const char *allowed = json_string_value(json_array_get(origins, i));
-
-		if (allowed != NULL && strcasecmp(allowed, origin) == 0) {
-			http_answer_header(call->req, "Access-Control-Allow-Origin", origin);
-			http_answer_header(call->req, "Access-Control-Expose-Headers",
-			    "Location, Retry-After, Idempotent-Replayed");
-			return true;
-		}
-	}
-	return false;
 }
 
 static enum http_verdict
@@ -304,14 +264,14 @@ check_and_submit(struct api_call *call)
 }
 
 static enum http_verdict
-form_post(struct api_call *call)
+form_submit(struct api_call *call)
 {
-	const json_t *form;
+	const json_t *form = form_find(call);
 	size_t len;
 
-	if (!find_form(call, &form))
+	if (form == NULL)
 		return HTTP_DONE;
-	allow_origin(call, form);
+	form_allow_origin(call, form);
 	struct intake *in = xcalloc(1, sizeof(*in));
 	/* The image itself: a changed form gets another one. */
 	in->form = json_incref((json_t *)form);
@@ -343,35 +303,24 @@ form_post(struct api_call *call)
 }
 
 static enum http_verdict
-form_get(struct api_call *call)
+form_show(struct api_call *call)
 {
-	const json_t *form;
+	const json_t *form = form_find(call);
 
-	if (!find_form(call, &form))
+	if (form == NULL)
 		return HTTP_DONE;
 	return show_form(call, 200, form, intake_page_values(form, NULL, NULL, NULL));
 }
 
 static enum http_verdict
-form_preflight(struct api_call *call)
+form_options(struct api_call *call)
 {
-	const json_t *form;
-
-	if (!find_form(call, &form))
-		return HTTP_DONE;
-	if (allow_origin(call, form)) {
-		http_answer_header(call->req, "Access-Control-Allow-Methods", "POST");
-		http_answer_header(call->req, "Access-Control-Allow-Headers",
-		    "Content-Type, Accept, Idempotency-Key");
-		http_answer_header(call->req, "Access-Control-Max-Age", "600");
-	}
-	http_answer(call->req, 204, NULL, NULL, 0);
-	return HTTP_DONE;
+	return form_preflight(call, "POST");
 }
 
 const struct api_route api_routes_intake[] = {
-	{ "GET", "/f/{form}", API_PUBLIC, API_BODY_NONE, form_get },
-	{ "POST", "/f/{form}", API_PUBLIC, API_BODY_FORM, form_post },
-	{ "OPTIONS", "/f/{form}", API_PUBLIC, API_BODY_NONE, form_preflight },
+	{ "GET", "/f/{form}", API_PUBLIC, API_BODY_NONE, form_show },
+	{ "POST", "/f/{form}", API_PUBLIC, API_BODY_FORM, form_submit },
+	{ "OPTIONS", "/f/{form}", API_PUBLIC, API_BODY_NONE, form_options },
 	{ NULL, NULL, API_PUBLIC, API_BODY_NONE, NULL },
 };

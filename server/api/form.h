@@ -1,0 +1,23 @@
+/*
+ * form: what all addresses below /f/{form} share: which form it is, and whose
+ * scripts may read the answer.
+ */
+#ifndef API_FORM_H
+#define API_FORM_H
+
+#include <stdbool.h>
+
+#include "api/api.h"
+
+/*
+ * The form that the path names (its image, borrowed), and its tenant into
+ * call->tenant. NULL when it was answered: 404, or 503 while not every tenant's
+ * forms are known yet.
+ */
+const json_t *form_find(struct api_call *);
+/* Scripts of the form's origins may read the answer; to others the browser shows nothing. True when it is one. */
+bool form_allow_origin(struct api_call *, const json_t *form);
+/* OPTIONS: what browsers ask before they send something from another site: may these methods ("POST") be used? */
+enum http_verdict form_preflight(struct api_call *, const char *methods);
+
+#endif
