@@ -205,87 +205,48 @@ view_new(struct api_call *call)
 	return true;
 }
 
-/* The text of the one field of that name; NULL: there is none, or it is wrong. */
-static const char *
-text_of(const struct form_body *body, const char *name, size_t max, json_t **errors)
+static char *
+dup(const char *text)
 {
-	const struct form_field *f = form_body_next(body, name, NULL);
-
-	if (f == NULL || *f->value == '\0' || json_is_null(f->json))
-		return NULL;
-	if (form_body_next(body, name, f) != NULL)
-		form_error_add(errors, name, "was sent more than once");
-	else if (f->json != NULL)
-		form_error_add(errors, name, "must be a text");
-	else if (strlen(f->value) > max)
-		form_error_add(errors, name, "is too long");
-	else
-		return f->value;
-	return NULL;
+	return text != NULL ? xstrdup(text) : NULL;
 }
 
 /* Into args, and what was typed into the view. */
 static void
 fields_read(struct contact_view *view, const struct form_body *body, json_t *args, json_t **errors)
 {
-	size_t before = json_array_size(*errors);
-	const char *when = text_of(body, "when", WHEN_MAX, errors);
-	bool asked = when != NULL || json_array_size(*errors) > before;
-	const char *zone = text_of(body, "time_zone", 64, errors);
-	const char *seen = text_of(body, "seen", WHEN_MAX, errors);
+	const char *seen;
 	int64_t seen_ms;
 
-	view->when = when != NULL ? xstrdup(when) : NULL;
-	view->time_zone = zone != NULL ? xstrdup(zone) : NULL;
-	if (!asked)
-		form_error_add(errors, "when", "is missing");
-	else if (when != NULL && !when_args(when, args))
-		form_error_add(errors, "when", WHEN_WRONG);
-	if (zone != NULL && !when_zone_ok(zone))
-		form_error_add(errors, "time_zone", "is not a time zone such as \"Europe/Berlin\"");
-	else if (zone != NULL)
-		json_object_set_new(args, "time_zone", json_string(zone));
+	view->when = dup(when_read(body, args, errors));
+	view->time_zone = dup(when_zone_read(body, args, errors));
+	seen = form_body_text(body, "seen", WHEN_MAX, errors);
 	if (seen != NULL && !clock_parse(seen, &seen_ms))
 		form_error_add(errors, "seen", "must be the promise's \"at\" as it was shown");
 	else if (seen != NULL)
 		json_object_set_new(args, "seen", json_integer(seen_ms));
 }
 
-static enum http_verdict
-read_and_move(struct api_call *call, struct form_body *body)
-{
-	size_t len;
-	const void *text = http_body(call->req, &len);
-
-	switch (form_body_read(body, http_header(call->req, "Content-Type"), text, len)) {
-	case FORM_BODY_UNSUPPORTED:
-		return public_problem(call, 415, "unsupported-media-type",
-		    "Send application/x-www-form-urlencoded, multipart/form-data or "
-		    "application/json, in UTF-8.",
-		    0);
-	case FORM_BODY_MALFORMED:
-		return public_problem(call, 400, "malformed-body", body->why, 0);
-	case FORM_BODY_READ:
-		break;
-	}
-	json_t *args = json_object();
-	json_t *errors = body->errors != NULL ? json_copy(body->errors) : NULL;
-
-	fields_read(call->data, body, args, &errors);
-	if (errors == NULL)
-		return move(call, args);
-	json_decref(args);
-	return refuse_fields(call, errors);
-}
-
 enum http_verdict
 contact_reschedule(struct api_call *call)
 {
 	struct form_body body = { 0 };
+	enum http_verdict verdict = HTTP_DONE;
 
 	if (!view_new(call))
 		return HTTP_DONE;
-	enum http_verdict verdict = read_and_move(call, &body);
+	if (public_form(call, &body)) {
+		json_t *args = json_object();
+		json_t *errors = body.errors != NULL ? json_copy(body.errors) : NULL;
+
+		fields_read(call->data, &body, args, &errors);
+		if (errors == NULL) {
+			verdict = move(call, args);
+		} else {
+			json_decref(args);
+			verdict = refuse_fields(call, errors);
+		}
+	}
 	form_body_fini(&body);
 	return verdict;
 }

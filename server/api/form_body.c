@@ -344,6 +344,24 @@ field_json(const struct form_field *f)
 	return f->json != NULL ? json_incref(f->json) : json_string(f->value);
 }
 
+const char *
+form_body_text(const struct form_body *body, const char *name, size_t max, json_t **errors)
+{
+	const struct form_field *f = form_body_next(body, name, NULL);
+
+	if (f == NULL || *f->value == '\0' || json_is_null(f->json))
+		return NULL;
+	if (form_body_next(body, name, f) != NULL)
+		form_error_add(errors, name, "was sent more than once");
+	else if (f->json != NULL)
+		form_error_add(errors, name, "must be a text");
+	else if (strlen(f->value) > max)
+		form_error_add(errors, name, "is too long");
+	else
+		return f->value;
+	return NULL;
+}
+
 json_t *
 form_body_others(const struct form_body *b, const char *const *known)
 {

@@ -43,6 +43,11 @@ void form_body_fini(struct form_body *);
 /* The field of that name after `after` (NULL: the first), or NULL. */
 const struct form_field *form_body_next(const struct form_body *, const char *name, const struct form_field *after);
 /*
+ * The text of the one field of that name (borrowed); NULL: there is none, or it is
+ * empty, or it is wrong, which is noted: no text, longer than max bytes, or twice.
+ */
+const char *form_body_text(const struct form_body *, const char *name, size_t max, json_t **errors);
+/*
  * The fields whose name is none of known (ended by NULL), as an object. A name
  * that was sent more than once becomes an array. New reference.
  */

@@ -267,7 +267,6 @@ static enum http_verdict
 form_submit(struct api_call *call)
 {
 	const json_t *form = form_find(call);
-	size_t len;
 
 	if (form == NULL)
 		return HTTP_DONE;
@@ -278,18 +277,8 @@ form_submit(struct api_call *call)
 	call->data = in;
 	call->data_free = intake_free;
 
-	const void *body = http_body(call->req, &len);
-	switch (form_body_read(&in->body, http_header(call->req, "Content-Type"), body, len)) {
-	case FORM_BODY_UNSUPPORTED:
-		return public_problem(call, 415, "unsupported-media-type",
-		    "Send application/x-www-form-urlencoded, multipart/form-data or "
-		    "application/json, in UTF-8.",
-		    0);
-	case FORM_BODY_MALFORMED:
-		return public_problem(call, 400, "malformed-body", in->body.why, 0);
-	case FORM_BODY_READ:
-		break;
-	}
+	if (!public_form(call, &in->body))
+		return HTTP_DONE;
 	/*
 	 * The honeypot: a field that people do not see and robots fill. Nothing is
 	 * claimed that is not stored, so it is refused; but without a field's name,

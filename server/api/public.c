@@ -118,6 +118,28 @@ public_unavailable(struct api_call *call)
 }
 
 bool
+public_form(struct api_call *call, struct form_body *body)
+{
+	size_t len;
+	const void *text = http_body(call->req, &len);
+
+	switch (form_body_read(body, http_header(call->req, "Content-Type"), text, len)) {
+	case FORM_BODY_UNSUPPORTED:
+		public_problem(call, 415, "unsupported-media-type",
+		    "Send application/x-www-form-urlencoded, multipart/form-data or "
+		    "application/json, in UTF-8.",
+		    0);
+		return false;
+	case FORM_BODY_MALFORMED:
+		public_problem(call, 400, "malformed-body", body->why, 0);
+		return false;
+	case FORM_BODY_READ:
+		break;
+	}
+	return true;
+}
+
+bool
 public_database_up(const struct api_call *call)
 {
 	return pool_ready(node_pool(api_node(call->api)));

@@ -22,6 +22,12 @@ enum http_verdict public_page(struct api_call *, int status, const char *page, j
     const char *frames);
 /* error.html to whom wants a page, problem+json to others. retry_after_s 0: no such header. */
 enum http_verdict public_problem(struct api_call *, int status, const char *type, const char *detail, int retry_after_s);
+struct form_body;
+/*
+ * The request's body in any of the three encodings. False when it was answered: 415
+ * or 400. form_body_fini() must follow in any case.
+ */
+bool public_form(struct api_call *, struct form_body *);
 /* The database cannot be asked now: 503. */
 enum http_verdict public_unavailable(struct api_call *);
 #define PUBLIC_RETRY_S 5

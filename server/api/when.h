@@ -10,12 +10,18 @@
 #include <jansson.h>
 
 #define WHEN_MAX 40	/* bytes */
+#define WHEN_ZONE_MAX 64
 #define WHEN_WRONG                                                                                                     \
 	"must be \"asap\", a local time such as 2026-11-24T10:00, or one with an offset such as "                      \
 	"2026-11-24T10:00:00+01:00"
 
 /* "when" (asap, or a local time to the minute or second) or "at" (ms) into args; false when text is none of these. */
 bool when_args(const char *text, json_t *args);
+struct form_body;
+/* The field `when` likewise, which is required; what was sent (borrowed), wrong or not, or NULL: nothing. */
+const char *when_read(const struct form_body *, json_t *args, json_t **errors);
+/* The field `time_zone` into args, when there is one; what was sent (borrowed), or NULL. */
+const char *when_zone_read(const struct form_body *, json_t *args, json_t **errors);
 /* True when a zone could have that name. */
 bool when_zone_ok(const char *name);
 
