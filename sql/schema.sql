@@ -11,6 +11,7 @@ SET search_path = callbackd, public;
 \ir tables/company.sql
 \ir tables/callback.sql
 \ir tables/suppression.sql
+\ir tables/slot.sql
 \ir tables/rules.sql
 \ir tables/agent.sql
 \ir tables/node.sql

@@ -13,6 +13,7 @@
 #include "api/intake_check.h"
 #include "api/public.h"
 #include "api/road.h"
+#include "api/slot.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -166,9 +167,9 @@ set_typed(json_t *doc, const struct contact_view *view, const char *local, const
 	free(when);
 }
 
-/* Takes doc, the JSON answer, and makes it the page's values. */
+/* Takes doc, the JSON answer, and makes it the page's values; slots: to choose another time from, NULL any. */
 static enum http_verdict
-show_page(struct api_call *call, const json_t *image, json_t *doc)
+show_page(struct api_call *call, const json_t *image, json_t *doc, const json_t *slots)
 {
 	const struct contact_view *view = call->data;
 	const json_t *promise = json_object_get(doc, "promise"), *due = json_object_get(doc, "due");
@@ -191,6 +192,10 @@ show_page(struct api_call *call, const json_t *image, json_t *doc)
 	set(doc, "trouble", again ? view->trouble : NULL);
 	set(doc, "seen", json_text(promise, "at"));
 	set_typed(doc, view, local != NULL ? local : "", zone != NULL ? zone : "");
+	if (slots != NULL) {
+		json_object_set_new(doc, "slotted", json_true());
+		json_object_set_new(doc, "days", slot_days(slots, json_text(doc, "when_typed")));
+	}
 	set(doc, "link", link);
 	set(doc, "path", path);
 	free(link);
@@ -222,17 +227,59 @@ contact_row(struct api_call *call, const PGresult *res, const char *err)
 }
 
 static void
+on_slots(struct api_call *call, const PGresult *res, const char *err)
+{
+	struct contact_view *view = call->data;
+	const char *why;
+	json_t *slots = slot_read(res, err, &why);
+
+	/* Without them any time may be asked for: it is judged when it is sent. */
+	show_page(call, json_object_get(view->all, "callback"), describe(call, view->all), slots);
+	json_decref(slots);
+}
+
+/* The times that the page lets choose from are another read. Takes all. */
+static void
+load_slots(struct api_call *call, json_t *all)
+{
+	struct contact_view *view = call->data;
+	const json_t *image = json_object_get(all, "callback");
+	const char *zone = json_text(image, "promise_zone");
+
+	if (view == NULL) {
+		view = xcalloc(1, sizeof(*view));
+		call->data = view;
+		call->data_free = contact_view_free;
+	}
+	json_decref(view->all);
+	view->all = all;
+	slot_load(call,
+	    &(struct slot_ask){ .queue_id = (int)json_int(image, "queue", 0),
+		.time_zone = zone != NULL ? zone : "UTC",
+		.days = SLOT_PAGE_DAYS,
+		.form_id = (int)json_int(image, "form", 0) },
+	    on_slots);
+}
+
+static void
 on_loaded(struct api_call *call, const PGresult *res, const char *err)
 {
 	json_t *all = contact_row(call, res, err);
 
 	if (all == NULL)
 		return;
+	const json_t *image = json_object_get(all, "callback");
 	json_t *doc = describe(call, all);
-	if (public_wants_json(call))
+
+	if (public_wants_json(call)) {
 		api_answer(call, 200, doc);
-	else
-		show_page(call, json_object_get(all, "callback"), doc);
+	} else if (json_bool(doc, "reschedulable", false) &&
+	    slot_queue(call, (int)json_int(image, "queue", 0))) {
+		json_decref(doc);
+		load_slots(call, json_incref(all));
+	} else {
+		show_page(call, image, doc, NULL);
+	}
 	json_decref(all);
 }
 
@@ -263,6 +310,7 @@ contact_view_free(void *arg)
 {
 	struct contact_view *view = arg;
 
+	json_decref(view->all);
 	free(view->trouble);
 	free(view->when);
 	free(view->time_zone);

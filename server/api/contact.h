@@ -24,6 +24,7 @@ struct contact_view {
 	struct id id;
 	int status;		/* the page's; 0: 200 */
 	char *trouble;		/* the sentence at its top; NULL: none */
+	json_t *all;		/* what load_callback() said, while the page's slots are read */
 	char *when, *time_zone;	/* as typed; NULL: the present promise's */
 };
 void contact_view_free(void *);

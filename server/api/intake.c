@@ -15,9 +15,11 @@
 #include "api/intake_limit.h"
 #include "api/intake_page.h"
 #include "api/public.h"
+#include "api/slot.h"
 #include "base/bucket.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "node/node.h"
 #include "node/tenant.h"
@@ -27,6 +29,9 @@ struct intake {
 	json_t *form;
 	struct form_body body;
 	struct intake_limit limit;
+	/* The page, while its slots are read. */
+	int status;
+	json_t *values;
 };
 
 static void
@@ -35,13 +40,15 @@ intake_free(void *data)
 	struct intake *in = data;
 
 	json_decref(in->form);
+	json_decref(in->values);
 	form_body_fini(&in->body);
 	intake_limit_fini(&in->limit);
 	free(in);
 }
 
+/* Takes values. */
 static enum http_verdict
-show_form(struct api_call *call, int status, const json_t *form, json_t *values)
+answer_page(struct api_call *call, int status, const json_t *form, json_t *values)
 {
 	const char *thank_you = json_text(form, "thank_you_url");
 	char *target = thank_you != NULL ? public_origin(thank_you) : NULL;
@@ -53,6 +60,44 @@ show_form(struct api_call *call, int status, const json_t *form, json_t *values)
 	return verdict;
 }
 
+static void
+on_slots(struct api_call *call, const PGresult *res, const char *err)
+{
+	struct intake *in = call->data;
+	const char *why;
+	json_t *slots = slot_read(res, err, &why), *values = in->values;
+
+	in->values = NULL;
+	if (slots != NULL)
+		intake_page_slots(values, in->form, slots, &in->body);
+	/* Without them the page takes any time, which is judged when it is sent. */
+	else if (why != NULL)
+		log_warn("slots=unread form=%s why=\"%s\"", json_text(in->form, "key"), why);
+	json_decref(slots);
+	answer_page(call, in->status, in->form, values);
+}
+
+/* Takes values. */
+static enum http_verdict
+show_page(struct api_call *call, int status, json_t *values)
+{
+	struct intake *in = call->data;
+	int queue_id = (int)json_int(in->form, "queue", 0);
+	const char *zone = json_text(in->form, "time_zone");
+
+	if (!slot_queue(call, queue_id) || !public_database_up(call))
+		return answer_page(call, status, in->form, values);
+	json_decref(in->values);
+	in->values = values;
+	in->status = status;
+	return slot_load(call,
+	    &(struct slot_ask){ .queue_id = queue_id,
+		.time_zone = zone != NULL ? zone : "UTC",
+		.days = SLOT_PAGE_DAYS,
+		.form_id = (int)json_int(in->form, "id", 0) },
+	    on_slots);
+}
+
 /* What was typed is not lost: the form again, with what is wrong beside it. Takes errors, which may be NULL. */
 static enum http_verdict
 show_again(struct api_call *call, int status, json_t *errors, const char *notice)
@@ -61,7 +106,7 @@ show_again(struct api_call *call, int status, json_t *errors, const char *notice
 	json_t *values = intake_page_values(in->form, &in->body, errors, notice);
 
 	json_decref(errors);
-	return show_form(call, status, in->form, values);
+	return show_page(call, status, values);
 }
 
 static enum http_verdict
@@ -263,20 +308,30 @@ check_and_submit(struct api_call *call)
 	return submit(call, check.callback);
 }
 
-static enum http_verdict
-form_submit(struct api_call *call)
+/* What a request needs while it lasts; NULL when it was answered: there is no such form. */
+static struct intake *
+intake_new(struct api_call *call)
 {
 	const json_t *form = form_find(call);
 
 	if (form == NULL)
-		return HTTP_DONE;
-	form_allow_origin(call, form);
+		return NULL;
 	struct intake *in = xcalloc(1, sizeof(*in));
 	/* The image itself: a changed form gets another one. */
 	in->form = json_incref((json_t *)form);
 	call->data = in;
 	call->data_free = intake_free;
+	return in;
+}
 
+static enum http_verdict
+form_submit(struct api_call *call)
+{
+	struct intake *in = intake_new(call);
+
+	if (in == NULL)
+		return HTTP_DONE;
+	form_allow_origin(call, in->form);
 	if (!public_form(call, &in->body))
 		return HTTP_DONE;
 	/*
@@ -294,11 +349,11 @@ form_submit(struct api_call *call)
 static enum http_verdict
 form_show(struct api_call *call)
 {
-	const json_t *form = form_find(call);
+	struct intake *in = intake_new(call);
 
-	if (form == NULL)
+	if (in == NULL)
 		return HTTP_DONE;
-	return show_form(call, 200, form, intake_page_values(form, NULL, NULL, NULL));
+	return show_page(call, 200, intake_page_values(in->form, NULL, NULL, NULL));
 }
 
 static enum http_verdict

@@ -11,11 +11,12 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/id.h"
 #include "base/json.h"
 #include "base/mem.h"
 
 const char *const intake_fields[] = { "phone", "name", "email", "subject", "when", "time_zone",
-	"language", "consent", "notes", INTAKE_HONEYPOT, NULL };
+	"language", "consent", "notes", "hold", INTAKE_HONEYPOT, NULL };
 
 struct check {
 	struct intake_check *out;
@@ -306,6 +307,20 @@ intake_local_ok(const char *text)
 	return local_parse(text, &ms);
 }
 
+/* A place that was held: submit() knows whether it is. */
+static void
+check_hold(struct check *c)
+{
+	char *text = take_text(c, "hold", ID_TEXT_SIZE, false);
+	struct id id;
+
+	if (text != NULL && !id_parse(text, &id))
+		wrong(c, "hold", "is not a hold's id");
+	else if (text != NULL)
+		json_set_id(c->out->callback, "hold", id);
+	free(text);
+}
+
 /*
  * The same limits as submit()'s, which alone decides: only what is wrong in
  * every time zone (from -12 to +14 hours) is said here, beside the other wrong
@@ -405,6 +420,7 @@ intake_check(
 	check_email(&c);
 	put_text(&c, "subject", 300, false);
 	check_when(&c);
+	check_hold(&c);
 	check_time_zone(&c);
 	check_language(&c);
 	check_consent(&c);

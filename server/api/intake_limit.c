@@ -16,7 +16,7 @@
 
 /* Of IPv6 the network (/64): every home has 2^64 addresses of its own. */
 static char *
-address_key(const char *form, const char *address)
+address_key(char kind, const char *form, const char *address)
 {
 	struct in6_addr ip;
 	char text[INET6_ADDRSTRLEN];
@@ -25,12 +25,12 @@ address_key(const char *form, const char *address)
 		if (!IN6_IS_ADDR_V4MAPPED(&ip)) {
 			memset(ip.s6_addr + 8, 0, 8);
 			inet_ntop(AF_INET6, &ip, text, sizeof(text));
-			return xasprintf("a:%s:%s/64", form, text);
+			return xasprintf("%c:%s:%s/64", kind, form, text);
 		}
 		inet_ntop(AF_INET, ip.s6_addr + 12, text, sizeof(text));
 		address = text;
 	}
-	return xasprintf("a:%s:%s", form, address);
+	return xasprintf("%c:%s:%s", kind, form, address);
 }
 
 static char *
@@ -54,7 +54,7 @@ intake_limit_take(struct intake_limit *l, struct bucket_table *buckets, const js
 		char *key;
 	} rows[] = {
 		{ "address_limit", "address_period_s",
-		    address_key(key != NULL ? key : "", address) },
+		    address_key('a', key != NULL ? key : "", address) },
 		{ "number_limit", "number_period_s", number_key(key != NULL ? key : "", phone) },
 		{ "form_limit", "form_period_s", xasprintf("f:%s", key != NULL ? key : "") },
 	};
@@ -77,6 +77,21 @@ intake_limit_take(struct intake_limit *l, struct bucket_table *buckets, const js
 	}
 	if (wait_ms > 0)
 		intake_limit_give(l, buckets);
+	return wait_ms;
+}
+
+int64_t
+intake_limit_network(struct bucket_table *buckets, const json_t *form, char kind,
+    const char *address, int burst, int64_t period_ms, int64_t now_ms)
+{
+	const char *name = json_text(form, "key");
+
+	if (burst <= 0)
+		return 0;
+	char *key = address_key(kind, name != NULL ? name : "", address);
+	int64_t wait_ms = bucket_take(buckets, key, burst, period_ms, now_ms);
+
+	free(key);
 	return wait_ms;
 }
 

@@ -21,6 +21,12 @@ struct intake_limit {
  */
 int64_t intake_limit_take(struct intake_limit *, struct bucket_table *, const json_t *form, const char *address,
     const char *phone, int64_t now_ms) __attribute__((warn_unused_result));
+/*
+ * Of one thing that is limited for each network alone: kind 's' a look at slots,
+ * 'h' a place held. A burst of 0: no limit.
+ */
+int64_t intake_limit_network(struct bucket_table *, const json_t *form, char kind, const char *address, int burst,
+    int64_t period_ms, int64_t now_ms) __attribute__((warn_unused_result));
 /* Nothing came of it: the tokens go back. */
 void intake_limit_give(struct intake_limit *, struct bucket_table *);
 void intake_limit_fini(struct intake_limit *);

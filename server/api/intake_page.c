@@ -12,6 +12,7 @@
 
 #include "api/form_body.h"
 #include "api/intake_check.h"
+#include "api/slot.h"
 #include "base/json.h"
 #include "base/mem.h"
 
@@ -147,4 +148,17 @@ intake_page_values(
 	json_object_set_new(values, "consent_required", json_boolean(needed));
 	json_decref(wrong);
 	return values;
+}
+
+void
+intake_page_slots(
+    json_t *values, const json_t *form, const json_t *slots, const struct form_body *body)
+{
+	const char *zone = json_text(form, "time_zone");
+	json_t *days = slot_days(slots, typed(body, "when"));
+
+	json_object_set_new(values, "slotted", json_true());
+	json_object_set_new(values, "full", json_boolean(json_array_size(days) == 0));
+	json_object_set_new(values, "days", days);
+	set(values, "slot_zone", "", zone != NULL ? zone : "UTC");
 }

@@ -326,5 +326,8 @@ public_when_note(const char *when_note)
 		       "the first of the two was taken.";
 	if (when_note != NULL && strcmp(when_note, "next_opening") == 0)
 		return "We are closed at the time you chose: you will be called when we open next.";
+	if (when_note != NULL && strcmp(when_note, "next_slot") == 0)
+		return "Before the time shown here, nobody is free any more: that is when you "
+		       "will be called.";
 	return NULL;
 }

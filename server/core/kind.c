@@ -52,6 +52,8 @@ static const char *const kinds[] = {
 	"session.closed",
 	"session.opened",
 	"skill.changed",
+	"slot.held",
+	"slot.released",
 	"suppression.added",
 	"suppression.removed",
 	"tenant.changed",

@@ -21,7 +21,7 @@ struct column {
 struct thing {
 	const char
 	    *name; /* as the user says it, and the member of the answer that holds the list */
-	const char *path;
+	const char *path;    /* %s is the queue's name, which must be given */
 	const char *options; /* its own letters beside -j */
 	struct column columns[COLUMNS_MAX];
 };
@@ -42,6 +42,9 @@ static const struct thing things[] = {
 		{ "HELD", "held" }, { "READY", "agents.ready" }, { "RESERVED", "agents.reserved" },
 		{ "BUSY", "agents.busy" }, { "NOT_READY", "agents.not_ready" },
 		{ "AFTER_CALL", "agents.after_call_work" } } },
+	{ "slots", "/v1/queues/%s/slots", "q",
+	    { { "STARTS", "local" }, { "PLACES", "places" }, { "BOOKED", "booked" },
+		{ "HELD", "held" }, { "LEFT", "left" } } },
 	{ "nodes", "/v1/nodes", "",
 	    { { "NAME", "name" }, { "ID", "id" }, { "ALIVE", "alive" }, { "STARTED", "started_at" },
 		{ "UNTIL", "until_at" }, { "LEASES", "leases" } } },
@@ -64,7 +67,7 @@ static const struct thing things[] = {
 const char *
 ctl_show_things(void)
 {
-	return "callbacks|agents|queues|secrets|suppressions|nodes|waits|tenants|company";
+	return "callbacks|agents|queues|slots|secrets|suppressions|nodes|waits|tenants|company";
 }
 
 static char *
@@ -152,21 +155,43 @@ thing_find(const char *name)
 static bool
 options_fit(const struct ctl *ctl, const struct thing *thing)
 {
-	bool other =
-	    ctl->state != NULL || ctl->queue != NULL || ctl->agent != NULL || ctl->limit != NULL;
+	bool queue = ctl->queue != NULL;
+	bool other = ctl->state != NULL || ctl->agent != NULL || ctl->limit != NULL;
+	bool named = strstr(thing->path, "%s") != NULL;
 
-	if (other && *thing->options == '\0')
+	if (named && (!queue || other))
+		ctl_complain("show %s needs --queue, and nothing else", thing->name);
+	else if (!named && (queue || other) && *thing->options == '\0')
 		ctl_complain("--state, --queue, --agent and --limit go with show callbacks");
-	return !other || *thing->options != '\0';
+	else
+		return true;
+	return false;
+}
+
+/* Malloced; NULL: no queue can be called that. */
+static char *
+path_of(const struct ctl *ctl, const struct thing *thing)
+{
+	const char *mark = strstr(thing->path, "%s");
+
+	if (mark == NULL)
+		return xstrdup(thing->path);
+	if (*ctl->queue == '\0' ||
+	    ctl->queue[strspn(ctl->queue,
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@-")] != '\0')
+		return NULL;
+	return xasprintf(
+	    "%.*s%s%s", (int)(mark - thing->path), thing->path, ctl->queue, mark + strlen("%s"));
 }
 
 int
 ctl_show(const struct ctl *ctl)
 {
 	const struct thing *thing = thing_find(ctl->args[0]);
+	bool named = thing != NULL && strstr(thing->path, "%s") != NULL;
 	const struct ctl_param params[] = {
 		{ "state", ctl->state },
-		{ "queue", ctl->queue },
+		{ "queue", named ? NULL : ctl->queue },
 		{ "agent", ctl->agent },
 		{ "limit", ctl->limit },
 		{ NULL, NULL },
@@ -174,7 +199,13 @@ ctl_show(const struct ctl *ctl)
 
 	if (thing == NULL || !options_fit(ctl, thing))
 		return CTL_USAGE;
-	json_t *answer = ctl_ask(ctl, "GET", thing->path, params, NULL);
+	char *path = path_of(ctl, thing);
+	if (path == NULL) {
+		ctl_complain("there is no queue %s", ctl->queue);
+		return CTL_FAILED;
+	}
+	json_t *answer = ctl_ask(ctl, "GET", path, params, NULL);
+	free(path);
 	if (answer == NULL)
 		return CTL_FAILED;
 	int status = CTL_OK;

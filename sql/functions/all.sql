@@ -29,6 +29,8 @@
 \ir decide_secret.sql
 \ir wall_time.sql
 \ir hours.sql
+\ir slots.sql
+\ir decide_slot.sql
 \ir company_member.sql
 \ir company_retries.sql
 \ir company_check.sql

@@ -33,6 +33,8 @@ BEGIN
 		END IF;
 	WHEN 'hours' THEN
 		RETURN QUERY SELECT * FROM hours_errors(p_value);
+	WHEN 'slots' THEN
+		RETURN QUERY SELECT * FROM slot_errors(p_value);
 	WHEN 'retries' THEN
 		RETURN QUERY SELECT r.* FROM company_retries(p_value) r;
 	WHEN 'texts' THEN

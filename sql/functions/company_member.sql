@@ -1,7 +1,7 @@
 -- company_member: what a company document (company.json) may say: every member of every object in it.
 --   object    'company', or the kind of an element: skill, queue, disposition, agent, form
 --   type      text, int, bool, skills ({"skill": level}), texts (array of text), zone (IANA name), retries (a retry matrix, see
---             company_retries())
+--             company_retries()), slots (see slots.sql)
 --   fallback  its value when the document does not give it; NULL: it must be given. A label falls back on the name.
 --             A company's own settings are left as they are instead, and so is an agent's password.
 --   low, high of an int, or the length of a text; pattern: of a text or of each of texts, and what it asks for in words
@@ -49,6 +49,7 @@ AS $$
 	('queue', 'hours', 'hours', 'null', NULL, NULL, NULL, NULL),
 	('queue', 'retries', 'retries', '{}', NULL, NULL, NULL, NULL),
 	('queue', 'attempts_per_day', 'int', '0', 0, 100, NULL, NULL),
+	('queue', 'slots', 'slots', 'null', NULL, NULL, NULL, NULL),
 
 	('disposition', 'name', 'text', NULL, 1, 63, '^[A-Za-z0-9][A-Za-z0-9._@-]*$', 'must be of letters, digits, . _ @ and -'),
 	('disposition', 'label', 'text', '""', 1, 200, '^[^[:cntrl:]]*$', 'must be one line of text'),
@@ -78,6 +79,7 @@ AS $$
 	('form', 'thank_you_link', 'bool', 'false', NULL, NULL, NULL, NULL),
 	('form', 'duplicates', 'text', '"link"', 1, 20, '^(link|allow)$', 'must be link or allow'),
 	('form', 'horizon_s', 'int', '2592000', 0, 31536000, NULL, NULL),
+	('form', 'notice_s', 'int', '0', 0, 2592000, NULL, NULL),
 	('form', 'address_limit', 'int', '20', 0, 1000000000, NULL, NULL),
 	('form', 'address_period_s', 'int', '3600', 1, 86400, NULL, NULL),
 	('form', 'number_limit', 'int', '5', 0, 1000000000, NULL, NULL),

@@ -84,7 +84,8 @@ BEGIN
 		missed_limit = x.missed_limit, missed_rest_s = x.missed_rest_s, reject_cooldown_s = x.reject_cooldown_s,
 		max_offers = x.max_offers, max_attempts = x.max_attempts, retry_delay_s = x.retry_delay_s,
 		promise_window_s = x.promise_window_s, disposition_required = x.disposition_required, hours = x.hours,
-		retries = x.retries, attempts_per_day = x.attempts_per_day, ring_step_s = x.ring_step_s
+		retries = x.retries, attempts_per_day = x.attempts_per_day, ring_step_s = x.ring_step_s,
+		slots = x.slots
 	RETURNING u.* INTO q;
 	q := opening_write(q, p_now);
 	RETURN image_queue(q);	-- a statement of its own: what was written by one it does not see
@@ -116,7 +117,8 @@ BEGIN
 		language = x.language, consent_required = x.consent_required, consent_text = x.consent_text,
 		thank_you_url = x.thank_you_url, thank_you_link = x.thank_you_link, duplicates = x.duplicates, horizon_s = x.horizon_s,
 		address_limit = x.address_limit, address_period_s = x.address_period_s, number_limit = x.number_limit,
-		number_period_s = x.number_period_s, form_limit = x.form_limit, form_period_s = x.form_period_s, closed = x.closed
+		number_period_s = x.number_period_s, form_limit = x.form_limit, form_period_s = x.form_period_s, closed = x.closed,
+		notice_s = x.notice_s
 	RETURNING u.* INTO f;
 	RETURN image_form(f);
 END

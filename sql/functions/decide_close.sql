@@ -90,6 +90,7 @@ BEGIN
 			IF c.state = 'scheduled' THEN
 				c.promise_at := c.due_at;
 				c.promise_local := c.due_at AT TIME ZONE c.promise_zone;
+				c.booked := q.slots IS NOT NULL;
 			END IF;
 		WHEN 'give_back' THEN
 			c := callback_let_go(p_tenant, c, r.args ->> 'reason', q, p_now);

@@ -17,6 +17,7 @@ DECLARE
 	v_before timestamptz;
 	l record;
 	v_led uuid[] := '{}';
+	v_taken jsonb := '{}';
 	v_changes change[] := '{}';
 	v_change change;
 	v_refusal text;
@@ -37,7 +38,7 @@ BEGIN
 			RAISE EXCEPTION 'two commands of one run are about linked requests' USING ERRCODE = 'CB002';
 		END IF;
 		IF cardinality(r.targets) > 0 THEN
-			p := promise_move(c, r.args, r.qu, r.fo, r.role, p_now);
+			p := promise_move(c, r.args, r.qu, r.fo, r.role, p_now, v_taken);
 		END IF;
 		v_refusal := CASE
 			WHEN c.callback_id IS NULL OR NOT (may_touch(r.role, r.by_agent, c.agent_id) OR r.role = 'contact') THEN 'not_found'
@@ -65,6 +66,8 @@ BEGIN
 		c.promise_zone := p.zone;
 		c.due_at := p.due_at;
 		c.expires_at := p.expires_at;
+		c.booked := p.booked;
+		v_taken := p.taken;
 		c.reason := r.args ->> 'reason';
 		c.tried := NULL;
 		l := linked_lead(p_tenant, p_now, c);

@@ -107,6 +107,7 @@ BEGIN
 		WHEN p_kind = 'erase' THEN decide_erase(p_tenant, p_now, p_run)
 		WHEN p_kind = 'company' THEN decide_company(p_tenant, p_now, p_run)
 		WHEN p_kind IN ('suppress', 'unsuppress') THEN decide_suppression(p_tenant, p_now, p_run)
+		WHEN p_kind IN ('slot_hold', 'slot_release') THEN decide_slot(p_tenant, p_now, p_run)
 		WHEN p_kind = 'openings' THEN decide_openings(p_tenant, p_now, p_run)
 		WHEN p_kind IN ('rules_publish', 'rules_rollback') THEN decide_rules(p_tenant, p_now, p_run)
 		WHEN p_kind IN ('secret_create', 'secret_retire') THEN decide_secret(p_tenant, p_now, p_run)

@@ -16,7 +16,8 @@ AS $$
 		',"attempts":', c.attempts, ',"offers":', c.offers, ',"tried":' || c.tried::text, ',"deadline_at":' || ms(c.deadline_at),
 		',"linked_to":"' || c.linked_to::text || '"', ',"disposition":' || to_json(c.disposition)::text,
 		',"ended_at":' || ms(c.ended_at), ',"rule_version":' || c.rule_version, ',"rule":' || c.rule,
-		',"offer_timeout_s":' || c.offer_timeout_s, ',"caller_id":"' || c.caller_id || '"', ',"preferred_agent":' || c.preferred_agent, '}')
+		',"offer_timeout_s":' || c.offer_timeout_s, ',"caller_id":"' || c.caller_id || '"', ',"preferred_agent":' || c.preferred_agent,
+		CASE WHEN c.booked THEN ',"booked":true' END, '}')
 $$;
 
 CREATE FUNCTION image_offer(o offer, p_seq bigint) RETURNS text

@@ -8,6 +8,8 @@
 --   links      the form's duplicates = 'link'; open: its number has an open callback
 --   class_id   NULL: the class does not exist yet, see class_create()
 --   leader_id  the callback that is called in its stead, see intake_link()
+--   slot       what it needs of its queue's slots (intake_book()): NULL nothing, 'exact' a place at promise_at, 'next' the first
+--              one from then on; hold: the one that it says it has; booked: it has a place
 --   rule_version, rule, offer_timeout_s, caller_id, preferred_agent   see tables/callback.sql
 CREATE TYPE intake AS (
 	ord		int,
@@ -47,7 +49,10 @@ CREATE TYPE intake AS (
 	rule		int,
 	offer_timeout_s	int,
 	caller_id	text,
-	preferred_agent	int
+	preferred_agent	int,
+	slot		text,
+	hold		uuid,
+	booked		boolean
 );
 
 -- intake_taken: whether the element becomes a callback.
@@ -71,11 +76,11 @@ BEGIN
 		SELECT *
 		  FROM ROWS FROM (jsonb_to_recordset(p_callbacks) AS (id uuid, form int, phone text, name text, email text, subject text,
 			language text, notes text, "case" jsonb, consent text, address text, "when" text, "at" text, time_zone text,
-			key text, fingerprint text, region text, number_type text)) WITH ORDINALITY AS x(id, form, phone, name, email,
+			key text, fingerprint text, region text, number_type text, hold uuid)) WITH ORDINALITY AS x(id, form, phone, name, email,
 			subject, language, notes, case_information, consent, address, asked, instant, time_zone, key, fingerprint,
-			region, number_type, n)
+			region, number_type, hold, n)
 	), f AS MATERIALIZED (
-		SELECT f.*, coalesce(f.priority, q.priority) AS rank, q.promise_window_s, q.hours IS NOT NULL AS has_hours, c.class_id
+		SELECT f.*, coalesce(f.priority, q.priority) AS rank, q.promise_window_s, q.hours IS NOT NULL AS has_hours, q.slots IS NOT NULL AS has_slots, c.class_id
 		  FROM (SELECT DISTINCT x.form FROM x) d
 		 CROSS JOIN LATERAL (SELECT * FROM form WHERE tenant_id = p_tenant AND form_id = d.form AND NOT removed LIMIT 1) f
 		 CROSS JOIN LATERAL (SELECT * FROM queue WHERE tenant_id = p_tenant AND queue_id = f.queue_id LIMIT 1) q
@@ -87,8 +92,8 @@ BEGIN
 		 CROSS JOIN LATERAL (SELECT * FROM time_zone WHERE name = d.time_zone LIMIT 1) z
 	), t AS MATERIALIZED (
 		SELECT x.*, f.form_id, f.form_key, f.queue_id AS form_queue, f.skills AS form_skills, f.class_id AS form_class, f.rank AS form_rank,
-			f.priority AS form_priority, f.has_hours AS form_hours, f.promise_window_s AS form_window,
-			f.duplicates = 'link' AS links, f.horizon_s, f.closed, f.consent_text, z.name AS zone,
+			f.priority AS form_priority, f.has_hours AS form_hours, f.has_slots AS form_slots, f.promise_window_s AS form_window,
+			f.duplicates = 'link' AS links, f.horizon_s, f.notice_s, f.closed, f.consent_text, z.name AS zone,
 			CASE WHEN x.fingerprint IS NULL THEN '' ELSE decode(x.fingerprint, 'hex') END AS print,
 			CASE WHEN x.asked <> 'asap' AND x.instant IS NULL THEN wall_time(local_time(x.asked), z.name) END AS wall,
 			CASE WHEN x.instant ~ '^[0-9]{1,14}$' THEN from_ms(x.instant::bigint)
@@ -121,7 +126,8 @@ BEGIN
 	), u AS (
 		SELECT t.*, coalesce((t.wall).at, t.instant_at) AS asked_at, coalesce(g.queue_id, t.form_queue) AS queue_id,
 			coalesce(g.skills, t.form_skills) AS skills, CASE WHEN g.rule IS NULL THEN t.form_class ELSE g.class_id END AS class_id,
-			coalesce(g.priority, t.form_rank) AS rank, coalesce(g.has_hours, t.form_hours) AS has_hours,
+			coalesce(g.priority, t.form_rank) AS rank, coalesce(g.has_hours, t.form_hours) AS has_hours, coalesce(g.has_slots, t.form_slots) AS has_slots,
+			coalesce(t.instant, t.asked, 'asap') = 'asap' AS asap,
 			coalesce(g.promise_window_s, t.form_window) AS promise_window_s,
 			(SELECT s.version FROM s) AS rule_version, g.rule, g.offer_timeout_s, g.caller_id, g.preferred_agent
 		  FROM t LEFT JOIN g ON g.n = t.n
@@ -142,6 +148,8 @@ BEGIN
 				WHEN h.zone IS NULL OR h.promise_at IS NULL OR octet_length(h.key) > 255
 					OR h.asked_at < p_now - interval '60 s' OR h.asked_at > p_now + seconds(h.horizon_s)
 					OR h.closed = 'refuse' AND h.promise_at > h.asked_at
+					-- who holds a place was in time when he took it; intake_book() knows whether he does
+					OR h.notice_s > 0 AND NOT h.asap AND h.hold IS NULL AND h.asked_at < p_now + seconds(h.notice_s)
 				THEN 'invalid' END AS refusal
 		  FROM h
 		  LEFT JOIN LATERAL (SELECT * FROM intake_known(p_tenant, h.known_id)) known ON true
@@ -149,7 +157,8 @@ BEGIN
 	SELECT ROW (k.n - 1, k.refusal,
 		CASE WHEN k.refusal = 'invalid' THEN
 			intake_errors(p_now, k.zone, k.time_zone, coalesce(k.instant, k.asked), k.asked_at,
-				CASE WHEN k.promise_at IS NULL OR k.closed = 'refuse' THEN k.promise_at ELSE k.asked_at END, k.horizon_s, k.key) END,
+				CASE WHEN k.promise_at IS NULL OR k.closed = 'refuse' THEN k.promise_at ELSE k.asked_at END, k.horizon_s,
+				CASE WHEN k.hold IS NULL THEN k.notice_s ELSE 0 END, k.key) END,
 		CASE WHEN k.refusal IS NULL THEN k.known END, k.known_seq, NULL, k.known IS NOT NULL AND k.by_key,
 		CASE WHEN k.promise_at > k.asked_at THEN 'next_opening' ELSE coalesce((k.wall).note, 'as_asked') END,
 		k.id, k.form_id, k.queue_id, k.skills, k.class_id, k.rank, k.promise_at,
@@ -159,7 +168,9 @@ BEGIN
 		k.phone, k.name, k.email, k.subject, k.language, k.notes,
 		CASE WHEN jsonb_typeof(k.case_information) = 'object' THEN k.case_information ELSE '{}' END,
 		k.consent = 'true', CASE WHEN k.consent = 'true' THEN k.consent_text END, k.address, k.key, k.print,
-		k.rule_version, k.rule, k.offer_timeout_s, k.caller_id, k.preferred_agent)::intake
+		k.rule_version, k.rule, k.offer_timeout_s, k.caller_id, k.preferred_agent,
+		CASE WHEN k.has_slots AND (NOT k.asap OR k.promise_at > k.asked_at) THEN CASE WHEN k.promise_at > k.asked_at THEN 'next' ELSE 'exact' END END,
+		k.hold, false)::intake
 	  FROM k ORDER BY k.n);
 END
 $$;
@@ -184,7 +195,7 @@ $$;
 -- intake_errors: what is wrong with an element, by field. p_open_at: NULL, the queue is not open any
 -- more at or after p_at; or the next opening, if p_at is wrong for not being in one.
 CREATE FUNCTION intake_errors(p_now timestamptz, p_zone text, p_asked_zone text, p_asked text, p_at timestamptz, p_open_at timestamptz,
-	p_horizon_s int, p_key text) RETURNS jsonb
+	p_horizon_s int, p_notice_s int, p_key text) RETURNS jsonb
 LANGUAGE sql STABLE
 AS $$
 	SELECT jsonb_agg(jsonb_build_object('field', e.field, 'message', e.message))
@@ -196,11 +207,72 @@ AS $$
 				THEN 'is not a local time like 2026-11-24T10:00'
 			WHEN p_at < p_now - interval '60 s' THEN 'is in the past'
 			WHEN p_at > p_now + seconds(p_horizon_s) THEN 'is too far ahead'
+			WHEN p_notice_s > 0 AND p_asked <> 'asap' AND p_at < p_now + seconds(p_notice_s) THEN 'is too soon: the earliest is '
+				|| to_char((p_now + seconds(p_notice_s)) AT TIME ZONE coalesce(p_zone, 'UTC'), 'YYYY-MM-DD"T"HH24:MI')
 			WHEN p_at IS NOT NULL AND p_open_at IS NULL THEN 'is outside the opening hours, and no later ones are known'
 			WHEN p_open_at > p_at AND p_zone IS NOT NULL THEN 'is outside the opening hours; we open at '
 				|| to_char(p_open_at AT TIME ZONE p_zone, 'YYYY-MM-DD"T"HH24:MI') END),
 		('Idempotency-Key', CASE WHEN octet_length(p_key) > 255 THEN 'is longer than 255 bytes' END)) e(field, message)
 	 WHERE e.message IS NOT NULL
+$$;
+
+-- intake_book: the same batch, with places for those that need one, in its order: the last place goes to the first who asked.
+-- A hold is its visitor's place at that time, and is over when he is taken. Only called when there is somebody who needs one.
+-- Reads queue, tenant, form, opening, callback; deletes from slot_hold. Needs tenant_lock().
+CREATE FUNCTION intake_book(p_tenant int, p_now timestamptz, p_rows intake[]) RETURNS intake[]
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	r record;
+	v_row intake;
+	s slot;
+	v_taken jsonb := '{}';
+	v_held boolean;
+	v_message text;
+BEGIN
+	FOR r IN
+		SELECT u.ord + 1 AS place, q, f.notice_s
+		  FROM unnest(p_rows) u
+		 CROSS JOIN LATERAL queue_row(p_tenant, u.queue_id) q
+		 CROSS JOIN LATERAL (SELECT * FROM form WHERE tenant_id = p_tenant AND form_id = u.form_id LIMIT 1) f
+		 WHERE intake_taken(u) AND u.slot IS NOT NULL ORDER BY u.ord
+	LOOP
+		v_row := p_rows[r.place];
+		v_message := NULL;
+		v_held := EXISTS (SELECT FROM slot_hold h WHERE h.tenant_id = p_tenant AND h.hold_id = v_row.hold AND h.form_id = v_row.form_id
+			AND h.queue_id = v_row.queue_id AND h.slot_at = v_row.promise_at AND h.until > p_now);
+		IF v_row.slot = 'next' THEN
+			s := slot_next(r.q, v_row.promise_at, p_now, v_taken);
+			IF s.at IS NULL THEN
+				v_message := 'cannot be promised: no place is left in the next two weeks';
+			ELSE
+				v_row.note := CASE WHEN s.at > v_row.promise_at THEN 'next_slot' ELSE v_row.note END;
+				v_row.expires_at := v_row.expires_at + (s.at - v_row.promise_at);
+				v_row.promise_at := s.at;
+				v_row.promise_local := s.at AT TIME ZONE v_row.promise_zone;
+				SELECT t.p_taken, t.message INTO v_taken, v_message FROM slot_take(r.q, s.at, v_row.promise_zone, p_now, v_taken) t;
+			END IF;
+		ELSIF NOT v_held AND v_row.hold IS NOT NULL AND v_row.promise_at < p_now + seconds(r.notice_s) THEN
+			v_message := 'is too soon, and is not held any more';
+		ELSIF NOT v_held THEN
+			SELECT t.p_taken, t.message INTO v_taken, v_message FROM slot_take(r.q, v_row.promise_at, v_row.promise_zone, p_now, v_taken) t;
+		END IF;
+		IF v_message IS NULL THEN
+			v_row.booked := true;
+			DELETE FROM slot_hold h WHERE h.tenant_id = p_tenant AND h.hold_id = v_row.hold AND h.form_id = v_row.form_id;
+			-- what he held elsewhere is free again, but what he had here is his now: not stored yet, so it is counted here
+			IF v_held THEN
+				v_taken := v_taken || jsonb_build_object(slot_key(r.q, v_row.promise_at),
+					coalesce((v_taken ->> slot_key(r.q, v_row.promise_at))::int, 0) + 1);
+			END IF;
+		ELSE
+			v_row.refusal := 'invalid';
+			v_row.errors := jsonb_build_array(jsonb_build_object('field', 'when', 'message', v_message));
+		END IF;
+		p_rows[r.place] := v_row;
+	END LOOP;
+	RETURN p_rows;
+END
 $$;
 
 -- intake_same: the same batch, with elements marked that repeat an earlier taken one of it: its id (sent twice), or

@@ -75,7 +75,8 @@ BEGIN
 			promise_local = (x.cb).promise_local, promise_zone = (x.cb).promise_zone, expires_at = (x.cb).expires_at,
 			agent_id = (x.cb).agent_id, attempt_id = (x.cb).attempt_id, attempts = (x.cb).attempts,
 			offers = (x.cb).offers, tried = (x.cb).tried, deadline_at = (x.cb).deadline_at,
-			linked_to = (x.cb).linked_to, disposition = (x.cb).disposition, ended_at = (x.cb).ended_at
+			linked_to = (x.cb).linked_to, disposition = (x.cb).disposition, ended_at = (x.cb).ended_at,
+			booked = (x.cb).booked
 		  FROM (SELECT DISTINCT ON ((n.cb).callback_id) n.seq, n.cb FROM n
 			 WHERE (n.cb).callback_id IS NOT NULL ORDER BY (n.cb).callback_id, n.seq DESC) x
 		 CROSS JOIN LATERAL (

@@ -3,6 +3,7 @@
 --   errors     of 'invalid': [{"field", "message"}]
 --   note       how it was understood, see wall_time(); next_opening: the queue is closed then, and it was moved
 --   due_at     when it is queued
+--   booked     it has a place in a slot; taken: places that this run has taken, see slot_take()
 CREATE TYPE promise AS (
 	refusal		text,
 	errors		jsonb,
@@ -11,16 +12,46 @@ CREATE TYPE promise AS (
 	zone		text,
 	note		text,
 	due_at		timestamptz,
-	expires_at	timestamptz
+	expires_at	timestamptz,
+	booked		boolean,
+	taken		jsonb
 );
+
+-- promise_book: the promise with a place in a slot, or with what is in the way. One that was moved to an opening gets the
+-- first place from there on.
+-- Reads as slot_take(). Needs tenant_lock().
+CREATE FUNCTION promise_book(p promise, q queue, p_open timestamptz, p_now timestamptz) RETURNS promise
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	t record;
+	v_at timestamptz;
+BEGIN
+	IF p.note = 'next_opening' THEN
+		v_at := coalesce((slot_next(q, p_open, p_now, p.taken)).at, p.at);
+		p.note := CASE WHEN v_at > p.at THEN 'next_slot' ELSE p.note END;
+		p.at := v_at;
+		p.local_at := v_at AT TIME ZONE p.zone;
+	END IF;
+	SELECT * INTO t FROM slot_take(q, p.at, p.zone, p_now, p.taken);
+	p.taken := t.p_taken;
+	IF t.message IS NOT NULL THEN
+		p.errors := jsonb_build_array(jsonb_build_object('field', 'when', 'message', t.message));
+	END IF;
+	RETURN p;
+END
+$$;
 
 -- promise_move: the judgement of another time for a callback. All that is asked of a new time is asked here.
 --   p_args   {"when": "asap" or a local time, or "at": ms; "time_zone": IANA name, else the promise's own}
---   p_role   a contact may ask for what his form takes (horizon_s), the others for a year
+--   p_role   a contact may ask for what his form takes (horizon_s, notice_s) and, where there are slots, for a place that is
+--            left; the others for a year, and any time
+--   p_taken  what the run has taken of slots so far
 -- Refusals: invalid; already_due (as soon as possible, or a time that is over, of one that is due: it would only lose its
 -- place); unchanged.
 -- Reads time_zone, queue, opening.
-CREATE FUNCTION promise_move(c callback, p_args jsonb, q queue, f form, p_role text, p_now timestamptz) RETURNS promise
+CREATE FUNCTION promise_move(c callback, p_args jsonb, q queue, f form, p_role text, p_now timestamptz,
+	p_taken jsonb DEFAULT '{}') RETURNS promise
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
@@ -53,7 +84,7 @@ BEGIN
 		v_open := p.at;
 	END IF;
 	p.errors := intake_errors(p_now, p.zone, v_zone, v_asked, p.at,
-		CASE WHEN v_open IS NULL OR p_role = 'contact' AND f.closed = 'refuse' THEN v_open ELSE p.at END, v_horizon_s, NULL);
+		CASE WHEN v_open IS NULL OR p_role = 'contact' AND f.closed = 'refuse' THEN v_open ELSE p.at END, v_horizon_s, CASE p_role WHEN 'contact' THEN f.notice_s END, NULL);
 	IF p.errors IS NOT NULL THEN
 		p.refusal := 'invalid';
 		RETURN p;
@@ -62,6 +93,16 @@ BEGIN
 		p.at := v_open;
 		p.local_at := v_open AT TIME ZONE p.zone;
 		p.note := 'next_opening';
+	END IF;
+	p.taken := p_taken;
+	p.booked := q.slots IS NOT NULL AND p.at > p_now;
+	-- the others may overbook: they know what they do, and are not shut out by those who came before
+	IF p.booked AND p_role = 'contact' AND p.at <> c.promise_at THEN
+		p := promise_book(p, q, v_open, p_now);
+		IF p.errors IS NOT NULL THEN
+			p.refusal := 'invalid';
+			RETURN p;
+		END IF;
 	END IF;
 	p.due_at := p.at;
 	p.expires_at := promise_expiry(c, q, p.due_at);

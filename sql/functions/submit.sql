@@ -3,13 +3,13 @@
 --   p_callbacks  [{"id": uuid, "form": int, "phone": E.164, "name", "email", "subject", "language", "notes": text,
 --                  "case": {...}, "consent": bool, "address": text, "when": "asap" or local time, or "at": ms,
 --                  "time_zone": IANA name, "key": Idempotency-Key, "fingerprint": hex of SHA-256, "region" and
---                  "number_type" of the number, for the rules}, ...]
+--                  "number_type" of the number, for the rules, "hold": uuid, see decide_slot()}, ...]
 -- Returns the events it wrote (class.created; callback.scheduled with the place of the element that it answers:
 -- {"callback": image, "when_note": text}; callback.linked), then the answers of the others: of a key or an id that is
 -- known what was answered then (for a key with "repeated": true), or the refusal unknown_form, key_reused, invalid
 -- {"errors": [{"field", "message"}]}.
 -- A constant number of statements, whatever the batch. Writes callback, contact, idempotency_key, event,
--- requirement_class. Locks the tenant. Sequential scans and merge joins are off as in execute(); hash joins are not:
+-- requirement_class; deletes from slot_hold. Locks the tenant. Sequential scans and merge joins are off as in execute(); hash joins are not:
 -- tables are only looked up by LATERAL ... LIMIT 1, so that what is hashed can only be a part of the batch.
 CREATE FUNCTION submit(p_tenant int, p_now bigint, p_callbacks jsonb) RETURNS SETOF log_row
 LANGUAGE plpgsql VOLATILE
@@ -24,6 +24,7 @@ DECLARE
 	v_new_class boolean;
 	v_same boolean;
 	v_linked boolean;
+	v_slots boolean;
 	v_links intake_link[];
 BEGIN
 	PERFORM tenant_lock(p_tenant);
@@ -32,8 +33,8 @@ BEGIN
 	v_now := v_log.at;
 	v_rows := intake_read(p_tenant, v_now, p_callbacks);
 	SELECT count(*), bool_or(r.class_id IS NULL), count(DISTINCT r.callback_id) + count(DISTINCT r.key) < count(*) + count(r.key),
-		bool_or(r.open) OR count(DISTINCT r.phone) < count(*) AND bool_or(r.links)
-	  INTO v_taken, v_new_class, v_same, v_linked
+		bool_or(r.open) OR count(DISTINCT r.phone) < count(*) AND bool_or(r.links), bool_or(r.slot IS NOT NULL)
+	  INTO v_taken, v_new_class, v_same, v_linked, v_slots
 	  FROM unnest(v_rows) r WHERE intake_taken(r);
 
 	IF v_new_class THEN
@@ -44,6 +45,9 @@ BEGIN
 	END IF;
 	IF v_same THEN
 		v_rows := intake_same(v_rows);
+	END IF;
+	IF v_slots THEN
+		v_rows := intake_book(p_tenant, v_now, v_rows);
 	END IF;
 	IF v_linked THEN
 		v_links := intake_link(p_tenant, v_rows);
@@ -57,10 +61,10 @@ BEGIN
 	), cb AS (
 		INSERT INTO callback AS c (tenant_id, callback_id, seq, created_at, state, queue_id, class_id, form_id, priority, due_at,
 			promise_at, promise_local, promise_zone, expires_at, linked_to, rule_version, rule, offer_timeout_s, caller_id,
-			preferred_agent)
+			preferred_agent, booked)
 		SELECT p_tenant, n.callback_id, n.seq, v_now, 'scheduled', n.queue_id, n.class_id, n.form_id, n.priority, n.promise_at,
 			n.promise_at, n.promise_local, n.promise_zone, n.expires_at, n.leader_id, n.rule_version, n.rule, n.offer_timeout_s, n.caller_id,
-			n.preferred_agent
+			n.preferred_agent, n.booked
 		  FROM n
 		RETURNING c.seq, image_callback(c, c.seq) AS image
 	), ct AS (

@@ -7,6 +7,7 @@
 --   deadline_at  of the state it is in; the lease holder fires it
 --   linked_to    another open callback of the same number that is called in its stead
 --   rule_version the rules that placed it (rule_set), NULL: there were none; rule: which of them, NULL: none matched
+--   booked       its promise is a place in a slot of its queue, see functions/slots.sql
 --   offer_timeout_s, caller_id, preferred_agent   what that rule says of it, NULL: nothing
 CREATE TABLE callback (
 	tenant_id	int NOT NULL,
@@ -39,6 +40,7 @@ CREATE TABLE callback (
 	offer_timeout_s	int,
 	caller_id	text,
 	preferred_agent	int,
+	booked		boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (tenant_id, callback_id),
 	CHECK ((state IN ('ready_to_call', 'establishing', 'connected', 'on_hold')) = (agent_id IS NOT NULL)),
 	CHECK ((state IN ('ready_to_call', 'establishing', 'connected', 'on_hold')) = (deadline_at IS NOT NULL)),
@@ -59,6 +61,8 @@ CREATE INDEX callback_linked ON callback (tenant_id, linked_to) WHERE linked_to 
 -- due before the promise (tried early, and to be tried again): next to none, see due_window()
 CREATE INDEX callback_early ON callback (tenant_id, class_id)
 	WHERE state = 'scheduled' AND linked_to IS NULL AND due_at < promise_at;
+-- the places that are taken; only companies with slots have any
+CREATE INDEX callback_booked ON callback (tenant_id, queue_id, promise_at) WHERE booked AND ended_at IS NULL;
 -- what retention deletes, oldest first; only what has ended is in it
 CREATE INDEX callback_ended ON callback (tenant_id, ended_at) WHERE ended_at IS NOT NULL;
 

@@ -28,6 +28,7 @@ CREATE TABLE skill (
 --   hours                when it is open, see hours.sql; NULL: always
 --   open_until           up to when opening says so; NULL with hours
 --   retries              the retry matrix: {"busy": {"delay_s": 1800, "attempts": 2}, "declined": "stop"}, see retry_rule()
+--   slots                its times that can be booked, see slots.sql; NULL: any time can be asked for
 --   attempts_per_day     of one number on one day of its contact's; a retry beyond it waits for the next; 0: no limit
 CREATE TABLE queue (
 	tenant_id	int NOT NULL REFERENCES tenant,
@@ -60,6 +61,7 @@ CREATE TABLE queue (
 	retries		jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(retries) = 'object'),
 	attempts_per_day int NOT NULL DEFAULT 0 CHECK (attempts_per_day BETWEEN 0 AND 100),
 	ring_step_s	int NOT NULL DEFAULT 10 CHECK (ring_step_s BETWEEN 1 AND 3600),
+	slots		jsonb CHECK (jsonb_typeof(slots) = 'object'),
 	PRIMARY KEY (tenant_id, queue_id),
 	UNIQUE (tenant_id, name)
 );
@@ -92,6 +94,7 @@ CREATE TABLE disposition (
 --   origins       web origins that may post by script (CORS)
 --   duplicates    a second request for a number with an open callback: 'link' or 'allow'
 --   closed        a time at which the queue is closed: 'next_opening' (moved to it) or 'refuse'
+--   notice_s      a time that is asked for is at least so far ahead; as soon as possible is another matter
 --   *_limit       requests per *_period_s from one address, for one number, for the form; 0: no limit
 CREATE TABLE form (
 	tenant_id	int NOT NULL REFERENCES tenant,
@@ -121,6 +124,7 @@ CREATE TABLE form (
 	form_limit	int NOT NULL DEFAULT 0 CHECK (form_limit >= 0),
 	form_period_s	int NOT NULL DEFAULT 60 CHECK (form_period_s BETWEEN 1 AND 86400),
 	closed		text NOT NULL DEFAULT 'next_opening' CHECK (closed IN ('next_opening', 'refuse')),
+	notice_s	int NOT NULL DEFAULT 0 CHECK (notice_s BETWEEN 0 AND 2592000),
 	PRIMARY KEY (tenant_id, form_id),
 	FOREIGN KEY (tenant_id, queue_id) REFERENCES queue
 );

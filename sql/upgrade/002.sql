@@ -110,3 +110,19 @@ CREATE TABLE rule (
 	PRIMARY KEY (tenant_id, version, ord)
 );
 CREATE INDEX rule_term ON rule (tenant_id, version, path, value, ord);
+-- slots
+ALTER TABLE queue ADD COLUMN slots jsonb CHECK (jsonb_typeof(slots) = 'object');
+ALTER TABLE form ADD COLUMN notice_s int NOT NULL DEFAULT 0 CHECK (notice_s BETWEEN 0 AND 2592000);
+ALTER TABLE callback ADD COLUMN booked boolean NOT NULL DEFAULT false;
+CREATE INDEX callback_booked ON callback (tenant_id, queue_id, promise_at) WHERE booked AND ended_at IS NULL;
+CREATE TABLE slot_hold (
+	tenant_id	int NOT NULL,
+	hold_id		uuid NOT NULL,
+	queue_id	int NOT NULL,
+	form_id		int NOT NULL,
+	slot_at		timestamptz NOT NULL,
+	until		timestamptz NOT NULL,
+	PRIMARY KEY (tenant_id, hold_id)
+);
+CREATE INDEX slot_hold_slot ON slot_hold (tenant_id, queue_id, slot_at);
+CREATE INDEX slot_hold_until ON slot_hold (tenant_id, until);

@@ -30,6 +30,13 @@ ALL = "{0} {0} | {0} {0} {0} {0} | {0} {0} {0} | {0}"
 row("GET", "/f/{form}", ALL.format(200))
 row("OPTIONS", "/f/{form}", ALL.format(204))
 row("POST", "/f/{form}", ALL.format(201), body={"phone": "+49 30 99988877"})
+# the demo form's queue has no slots
+row("GET", "/f/{form}/slots", ALL.format(404))
+row("OPTIONS", "/f/{form}/slots", ALL.format(204))
+row("POST", "/f/{form}/holds", ALL.format(404), body={"when": LATER})
+row("OPTIONS", "/f/{form}/holds", ALL.format(204))
+row("DELETE", "/f/{form}/holds/{id}", ALL.format(404))
+row("OPTIONS", "/f/{form}/holds/{id}", ALL.format(204))
 row("GET", "/c/{token}", ALL.format(200), "asked")
 row("POST", "/c/{token}/cancel", ALL.format(200), "asked")
 row("POST", "/c/{token}/reschedule", ALL.format(200), "asked", {"when": "2026-11-24T17:00"})
@@ -74,6 +81,7 @@ row("POST", "/v1/callbacks/bulk", "401 401 | 403 403 200 200 | 403 200 200 | 200
     {"filter": {"queue": "sales"}, "action": "move", "when": LATER})
 row("GET", "/v1/agents", "401 401 | 403 403 200 200 | 403 200 200 | 200")
 row("GET", "/v1/queues", "401 401 | 403 403 200 200 | 403 200 200 | 200")
+row("GET", "/v1/queues/{name}/slots", "401 401 | 403 403 404 404 | 403 404 404 | 404")   # no queue is called that
 row("POST", "/v1/callbacks/{id}/assign", "401 401 | 403 403 200 200 | 403 404 404 | 200", "asked", {"version": True, "agent": "ann"})
 # one that waits is nobody's yet: no agent moves it
 row("POST", "/v1/callbacks/{id}/reschedule", "401 401 | 403 403 200 200 | 403 404 404 | 200", "asked",

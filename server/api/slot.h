@@ -1,0 +1,38 @@
+/*
+ * slot: the times of a queue that can be booked, as they are asked of the
+ * database and shown to people to choose from.
+ */
+#ifndef API_SLOT_H
+#define API_SLOT_H
+
+#include <stdbool.h>
+
+#include <libpq-fe.h>
+
+#include "api/api.h"
+
+struct slot_ask {
+	int queue_id;
+	const char *time_zone;	/* of who asks; a known one */
+	const char *from;	/* the first day there, "2026-11-24"; NULL: today */
+	int days;
+	int form_id;		/* whose notice and horizon are heeded; 0: none */
+};
+
+/* True when the queue has slots. */
+bool slot_queue(const struct api_call *, int queue_id);
+/* Reads them, for then(). */
+enum http_verdict slot_load(struct api_call *, const struct slot_ask *,
+    void (*then)(struct api_call *, const PGresult *, const char *err));
+/* What load_slots() says; NULL with *why: an error; NULL without: the queue has no slots. New reference. */
+json_t *slot_read(const PGresult *, const char *err, const char **why);
+
+/* How many days a page shows at first. */
+#define SLOT_PAGE_DAYS 14
+/*
+ * For a page: [{"day": "Tuesday, 24 November 2026", "times": [{"time": "10:00", "value": an instant,
+ * "chosen": bool}]}] of those in which a place is left; chosen: the instant that was typed, or NULL. New reference.
+ */
+json_t *slot_days(const json_t *slots, const char *chosen);
+
+#endif

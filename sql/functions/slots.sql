@@ -1,0 +1,302 @@
+-- slots: the times that can be booked in a queue, and how many places each has. queue.slots is
+--   {"minutes": 30, "capacity": 5}                          so many places, or
+--   {"minutes": 30, "per_agent": 1.5, "staff": {...}}       so many for each agent who is scheduled
+-- staff is written as hours are, with how many are there: {"week": {"mon": {"08:00-12:30": 4}}, "exceptions": {"2026-12-24": {}}}.
+-- A slot begins every so many minutes, from midnight on by the queue's clock, and lies whole within its opening hours. Of
+-- wall times that a change of clocks leaves out there is no slot, of those that it repeats one: the first (wall_time()).
+-- A place is taken by a callback that is booked and has not ended, whose promise is in the slot, or by a hold.
+
+-- slot_staff_errors: what is wrong with one day's staff, by place within it.
+CREATE FUNCTION slot_staff_errors(p_below text, p_staff jsonb) RETURNS TABLE (below text, message text)
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+	IF jsonb_typeof(p_staff) <> 'object' THEN
+		RETURN QUERY SELECT p_below, 'must be an object {"08:00-12:30": agents}';
+		RETURN;
+	END IF;
+	RETURN QUERY
+	SELECT format('%s.%s', p_below, s.key), CASE
+		WHEN s.key !~ '^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$' THEN 'is not a span like "08:00-12:30"'
+		WHEN left(s.key, 5) >= right(s.key, 5) THEN 'must end after it begins'
+		WHEN left(s.key, 5) < s.before THEN 'must not begin before the one before has ended'
+		WHEN jsonb_typeof(s.value) <> 'number' OR s.value #>> '{}' !~ '^[0-9]{1,5}$' THEN 'must be how many agents, up to 99999' END
+	  FROM (SELECT e.key, e.value, max(right(e.key, 5)) OVER (ORDER BY e.key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+		  FROM jsonb_each(p_staff) e) s;
+	IF (SELECT count(*) FROM jsonb_object_keys(p_staff)) > 100 THEN
+		RETURN QUERY SELECT p_below, 'must have at most 100 spans';
+	END IF;
+END
+$$;
+
+-- slot_errors: what is wrong with slots, by place within them; an empty message: nothing is.
+CREATE FUNCTION slot_errors(p_slots jsonb) RETURNS TABLE (below text, message text)
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	v_staff jsonb := p_slots -> 'staff';
+	r record;
+BEGIN
+	IF jsonb_typeof(p_slots) <> 'object' THEN
+		RETURN QUERY SELECT '', 'must be an object {"minutes", "capacity"} or {"minutes", "per_agent", "staff"}';
+		RETURN;
+	END IF;
+	RETURN QUERY SELECT '.' || k, 'is not known' FROM jsonb_object_keys(p_slots) k
+		WHERE k NOT IN ('minutes', 'capacity', 'per_agent', 'staff');
+	RETURN QUERY SELECT '.minutes', CASE
+		WHEN NOT p_slots ? 'minutes' THEN 'is missing'
+		WHEN p_slots ->> 'minutes' !~ '^[0-9]{1,4}$' OR jsonb_typeof(p_slots -> 'minutes') <> 'number' THEN 'must be an integer'
+		WHEN (p_slots ->> 'minutes')::int NOT BETWEEN 5 AND 1440 OR 1440 % (p_slots ->> 'minutes')::int <> 0
+			THEN 'must be from 5 to 1440, and a day a multiple of it' END;
+	RETURN QUERY SELECT '.capacity', CASE
+		WHEN p_slots ? 'capacity' AND (p_slots ? 'per_agent' OR p_slots ? 'staff') THEN 'must not be there beside per_agent and staff'
+		WHEN NOT p_slots ? 'capacity' AND NOT p_slots ? 'per_agent' AND NOT p_slots ? 'staff' THEN 'is missing, or per_agent and staff'
+		WHEN p_slots ? 'capacity' AND (jsonb_typeof(p_slots -> 'capacity') <> 'number' OR p_slots ->> 'capacity' !~ '^[0-9]{1,5}$')
+			THEN 'must be an integer from 0 to 99999' END;
+	RETURN QUERY SELECT '.per_agent', CASE
+		WHEN p_slots ? 'staff' AND NOT p_slots ? 'per_agent' THEN 'is missing'
+		WHEN p_slots ? 'per_agent' AND (jsonb_typeof(p_slots -> 'per_agent') <> 'number'
+			OR NOT (p_slots ->> 'per_agent')::numeric BETWEEN 0.01 AND 100) THEN 'must be a number from 0.01 to 100' END;
+	RETURN QUERY SELECT '.staff', CASE
+		WHEN p_slots ? 'per_agent' AND v_staff IS NULL THEN 'is missing'
+		WHEN jsonb_typeof(v_staff) <> 'object' THEN 'must be an object {"week", "exceptions"}' END;
+	IF jsonb_typeof(v_staff) IS DISTINCT FROM 'object' THEN
+		RETURN;
+	END IF;
+	RETURN QUERY SELECT '.staff.' || k, 'is not known' FROM jsonb_object_keys(v_staff) k WHERE k NOT IN ('week', 'exceptions');
+	RETURN QUERY SELECT '.staff.' || m, CASE
+		WHEN m = 'week' AND NOT v_staff ? m THEN 'is missing'
+		WHEN jsonb_typeof(v_staff -> m) <> 'object' THEN 'must be an object' END
+	  FROM unnest('{week,exceptions}'::text[]) m;
+	FOR r IN
+		SELECT m, d.key, d.value, CASE m
+			WHEN 'week' THEN CASE WHEN d.key NOT IN ('mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun')
+				THEN 'is not a day: they are mon, tue, wed, thu, fri, sat and sun' END
+			ELSE CASE WHEN local_time(d.key || 'T00:00') IS NULL THEN 'is not a date like 2026-12-25' END END AS message
+		  FROM unnest('{week,exceptions}'::text[]) m
+		 CROSS JOIN LATERAL jsonb_each(CASE WHEN jsonb_typeof(v_staff -> m) = 'object' THEN v_staff -> m ELSE '{}' END) d
+	LOOP
+		IF r.message IS NOT NULL THEN
+			RETURN QUERY SELECT format('.staff.%s.%s', r.m, r.key), r.message;
+		ELSE
+			RETURN QUERY SELECT * FROM slot_staff_errors(format('.staff.%s.%s', r.m, r.key), r.value);
+		END IF;
+	END LOOP;
+	IF jsonb_typeof(v_staff -> 'exceptions') = 'object' AND (SELECT count(*) FROM jsonb_object_keys(v_staff -> 'exceptions')) > 1000 THEN
+		RETURN QUERY SELECT '.staff.exceptions', 'must have at most 1000 days';
+	END IF;
+END
+$$;
+
+-- slot_places: how many places good slots have in the one that begins at that wall time: of those who are scheduled, only
+-- who is there for all of it counts.
+CREATE FUNCTION slot_places(p_slots jsonb, p_local timestamp) RETURNS int
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+DECLARE
+	v_ends timestamp := p_local + (p_slots ->> 'minutes')::int * interval '1 minute';
+	v_from text := to_char(p_local, 'HH24:MI');
+	v_to text := CASE WHEN v_ends::date > p_local::date THEN '24:00' ELSE to_char(v_ends, 'HH24:MI') END;
+	v_staff jsonb;
+BEGIN
+	IF p_slots ? 'capacity' THEN
+		RETURN p_slots ->> 'capacity';
+	END IF;
+	v_staff := coalesce(p_slots -> 'staff' -> 'exceptions' -> to_char(p_local, 'YYYY-MM-DD'),
+		p_slots -> 'staff' -> 'week' -> (ARRAY['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'])[extract(isodow FROM p_local)::int], '{}');
+	RETURN coalesce(floor((p_slots ->> 'per_agent')::numeric * (
+		SELECT min(s.value::int) FROM jsonb_each_text(v_staff) s WHERE left(s.key, 5) < v_to AND right(s.key, 5) > v_from
+		HAVING sum(extract(epoch FROM least(right(s.key, 5), v_to)::interval - greatest(left(s.key, 5), v_from)::interval))
+			= 60 * (p_slots ->> 'minutes')::int)), 0);
+END
+$$;
+
+-- slot: one, with what is left of it.
+--   ends_at  so many minutes later
+--   local    when it begins by the queue's clock
+--   booked   callbacks promised in it that have not ended; held: holds that have not run out
+CREATE TYPE slot AS (
+	at		timestamptz,
+	ends_at		timestamptz,
+	local_at	timestamp,
+	places		int,
+	booked		int,
+	held		int
+);
+
+CREATE FUNCTION slot_left(s slot) RETURNS int
+LANGUAGE sql IMMUTABLE
+AS $$ SELECT greatest(s.places - s.booked - s.held, 0) $$;
+
+-- slot_zone: by whose clock a queue's slots begin: that of its hours, or else the company's. Reads tenant.
+CREATE FUNCTION slot_zone(q queue) RETURNS text
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+	RETURN coalesce(q.hours ->> 'time_zone', (SELECT t.time_zone FROM tenant t WHERE t.tenant_id = q.tenant_id));
+END
+$$;
+
+-- slot_of: the slot that begins at that wall time of p_zone, NULL: none does.
+-- Reads opening, callback, slot_hold.
+CREATE FUNCTION slot_of(q queue, p_local timestamp, p_zone text, p_now timestamptz) RETURNS slot
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	s slot;
+	w wall := wall_time(p_local, p_zone);
+	o opening;
+BEGIN
+	s.at := w.at;
+	s.ends_at := w.at + (q.slots ->> 'minutes')::int * interval '1 minute';
+	s.local_at := p_local;
+	IF w.note = 'moved_forward' THEN
+		RETURN NULL;
+	END IF;
+	IF q.hours IS NOT NULL THEN
+		SELECT * INTO o FROM opening p WHERE p.tenant_id = q.tenant_id AND p.queue_id = q.queue_id AND p.closes_at > s.at
+		 ORDER BY p.closes_at LIMIT 1;
+		IF coalesce(o.opens_at > s.at OR o.closes_at < s.ends_at, true) THEN
+			RETURN NULL;
+		END IF;
+	END IF;
+	s.places := slot_places(q.slots, p_local);
+	IF s.places = 0 THEN
+		RETURN NULL;
+	END IF;
+	SELECT count(*) INTO s.booked FROM callback c
+	 WHERE c.tenant_id = q.tenant_id AND c.queue_id = q.queue_id AND c.booked AND c.ended_at IS NULL
+	   AND c.promise_at >= s.at AND c.promise_at < s.ends_at;
+	SELECT count(*) INTO s.held FROM slot_hold h
+	 WHERE h.tenant_id = q.tenant_id AND h.queue_id = q.queue_id AND h.slot_at >= s.at AND h.slot_at < s.ends_at AND h.until > p_now;
+	RETURN s;
+END
+$$;
+
+-- slot_at: the slot that begins exactly then, NULL: none does.
+CREATE FUNCTION slot_at(q queue, p_at timestamptz, p_now timestamptz) RETURNS slot
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	v_zone text := slot_zone(q);
+	v_local timestamp := p_at AT TIME ZONE v_zone;
+	s slot;
+BEGIN
+	IF v_local - date_trunc('day', v_local) = date_trunc('minute', v_local) - date_trunc('day', v_local)
+		AND extract(epoch FROM v_local - date_trunc('day', v_local))::int / 60 % (q.slots ->> 'minutes')::int = 0
+	THEN
+		s := slot_of(q, v_local, v_zone, p_now);
+		-- of a wall time that comes twice, the second is none
+		IF s.at = p_at THEN
+			RETURN s;
+		END IF;
+	END IF;
+	RETURN NULL;
+END
+$$;
+
+-- slot_list: the slots that begin from p_from on and before p_until, full ones too, in order.
+CREATE FUNCTION slot_list(q queue, p_from timestamptz, p_until timestamptz, p_now timestamptz) RETURNS SETOF slot
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	v_zone text := slot_zone(q);
+BEGIN
+	RETURN QUERY
+	SELECT s.*
+	  FROM generate_series(date_trunc('day', p_from AT TIME ZONE v_zone), p_until AT TIME ZONE v_zone + interval '1 day',
+		(q.slots ->> 'minutes')::int * interval '1 minute') g
+	 CROSS JOIN LATERAL slot_of(q, g, v_zone, p_now) s
+	 WHERE s.at >= p_from AND s.at < p_until
+	 ORDER BY s.at;
+END
+$$;
+
+-- slot_key: a slot's name in p_taken.
+CREATE FUNCTION slot_key(q queue, p_at timestamptz) RETURNS text
+LANGUAGE sql STABLE
+AS $$ SELECT q.queue_id || ' ' || ms(p_at) $$;
+
+-- slot_next: the first slot from p_from on, and within two weeks of it, in which a place is left; NULL: none.
+--   p_taken  {"queue ms": places} of what this batch has taken beside what is stored
+-- One look after the other: the first is nearly always free.
+CREATE FUNCTION slot_next(q queue, p_from timestamptz, p_now timestamptz, p_taken jsonb DEFAULT '{}') RETURNS slot
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	v_zone text := slot_zone(q);
+	v_step interval := (q.slots ->> 'minutes')::int * interval '1 minute';
+	v_local timestamp := date_trunc('day', p_from AT TIME ZONE v_zone);
+	v_end timestamp := v_local + interval '15 days';
+	s slot;
+BEGIN
+	WHILE v_local < v_end LOOP
+		-- only what is not before p_from by far: a look costs 30 us
+		IF v_local >= p_from AT TIME ZONE v_zone - interval '3 hours' THEN
+			s := slot_of(q, v_local, v_zone, p_now);
+			IF s.at >= p_from AND slot_left(s) > coalesce((p_taken ->> slot_key(q, s.at))::int, 0) THEN
+				RETURN s;
+			END IF;
+		END IF;
+		v_local := v_local + v_step;
+	END LOOP;
+	RETURN NULL;
+END
+$$;
+
+-- slot_take: a place in the slot that begins at p_at; p_taken as it is then, or what is in the way.
+--   p_zone   the contact's, for what is said
+-- Reads opening, callback, slot_hold. Needs tenant_lock().
+CREATE FUNCTION slot_take(q queue, p_at timestamptz, p_zone text, p_now timestamptz, INOUT p_taken jsonb, OUT message text)
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	s slot := slot_at(q, p_at, p_now);
+	v_key text := slot_key(q, p_at);
+	v_taken int := coalesce((p_taken ->> v_key)::int, 0);
+	v_next slot;
+BEGIN
+	IF slot_left(s) > v_taken THEN
+		p_taken := p_taken || jsonb_build_object(v_key, v_taken + 1);
+		RETURN;
+	END IF;
+	v_next := slot_next(q, greatest(p_at, p_now), p_now, p_taken);
+	message := CASE WHEN s.at IS NULL THEN 'is not a time that can be booked' ELSE 'is a time at which no place is left' END
+		|| CASE WHEN v_next.at IS NULL THEN ', nor is one in the two weeks after it'
+			ELSE '; the next is ' || to_char(v_next.at AT TIME ZONE p_zone, 'YYYY-MM-DD"T"HH24:MI') END;
+END
+$$;
+
+-- load_slots: the slots of some days for people to choose from, as text, or NULL: the queue is gone, or has none:
+-- {"queue": id, "time_zone": the queue's, "slots": [{"starts_at", "ends_at": ms, "local": by p_ask's zone, "places", "booked", "held"}]}
+--   p_ask  {"queue": id, "time_zone": of the one who asks, "from": the first day there, else today, "days": how many,
+--          "form": id of the one whose notice and horizon count, else none do}
+-- Reads queue, form, tenant, opening, callback, slot_hold. Locks nothing.
+CREATE FUNCTION load_slots(p_tenant int, p_now bigint, p_ask json) RETURNS text
+LANGUAGE plpgsql STABLE
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+DECLARE
+	q queue;
+	v_now timestamptz := from_ms(p_now);
+	v_zone text := p_ask ->> 'time_zone';
+	v_day timestamp := coalesce(local_time((p_ask ->> 'from') || 'T00:00'), date_trunc('day', v_now AT TIME ZONE v_zone));
+	v_from timestamptz;
+	v_until timestamptz;
+	f form;
+BEGIN
+	SELECT * INTO f FROM form u WHERE u.tenant_id = p_tenant AND u.form_id = (p_ask ->> 'form')::int;
+	v_from := greatest((wall_time(v_day, v_zone)).at, v_now + seconds(coalesce(f.notice_s, 0)));
+	v_until := least((wall_time(v_day + (p_ask ->> 'days')::int * interval '1 day', v_zone)).at,
+		v_now + seconds(coalesce(f.horizon_s, 31536000)));
+	SELECT * INTO q FROM queue_row(p_tenant, (p_ask ->> 'queue')::int) u WHERE NOT u.removed;
+	IF q.slots IS NULL THEN
+		RETURN NULL;
+	END IF;
+	RETURN jsonb_build_object('queue', q.queue_id, 'time_zone', slot_zone(q), 'slots', (
+		SELECT coalesce(jsonb_agg(jsonb_build_object('starts_at', ms(s.at), 'ends_at', ms(s.ends_at),
+				'local', to_char(s.at AT TIME ZONE v_zone, 'YYYY-MM-DD"T"HH24:MI:SS'), 'places', s.places, 'booked', s.booked,
+				'held', s.held) ORDER BY s.at), '[]')
+		  FROM slot_list(q, v_from, v_until, v_now) s))::text;
+END
+$$;
