@@ -27,6 +27,8 @@
 /* Nothing more while something is unsent: who reads slowly is waited for, but not for ever. */
 #define WAIT_MS 20
 #define WAITS_MAX (60000 / WAIT_MS)
+/* Nor for a database that is gone: somebody waits for the rest. */
+#define PAUSES_MAX (10000 / WAIT_MS)
 
 struct export
 {
@@ -39,6 +41,7 @@ struct export
 	struct buf page;
 	size_t sent;  /* of the page */
 	int waits;    /* since something could be sent */
+	int pauses;   /* since the database could be asked */
 	bool last;    /* there is no page behind this one */
 	int agent_id; /* whose session it is; 0: the operator has none */
 	uint8_t token_hash[32];
@@ -73,13 +76,23 @@ entitled(const struct export *x)
 		(strcmp(v.role, "supervisor") == 0 || strcmp(v.role, "administrator") == 0));
 }
 
+/* The database is to be asked, and cannot be. */
+static void
+pause_a_little(struct export *x)
+{
+	if (++x->pauses < PAUSES_MAX)
+		timer_in(x->timer, WAIT_MS);
+	else
+		stream_finish(x->stream, "the database is gone");
+}
+
 static void
 ask_page(struct export *x)
 {
 	struct node *node = tenant_node(x->tenant);
 
 	if (tenant_projection(x->tenant) == NULL) {
-		timer_in(x->timer, WAIT_MS);
+		pause_a_little(x);
 		return;
 	}
 	if (!entitled(x)) {
@@ -96,7 +109,7 @@ ask_page(struct export *x)
 	free(now);
 	free(filter);
 	if (x->query == NULL)
-		timer_in(x->timer, WAIT_MS);
+		pause_a_little(x);
 }
 
 static void
@@ -113,6 +126,7 @@ on_page(void *arg, const PGresult *res, const char *err)
 	}
 	buf_reset(&x->page);
 	x->sent = 0;
+	x->pauses = 0;
 	for (int i = 0; i < n; i++) {
 		buf_add(&x->page, PQgetvalue(res, i, 1), (size_t)PQgetlength(res, i, 1));
 		rows += !PQgetisnull(res, i, 0);
