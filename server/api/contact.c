@@ -14,6 +14,8 @@
 #include "api/public.h"
 #include "api/road.h"
 #include "api/slot.h"
+#include "api/slot_page.h"
+#include "api/when.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -176,19 +178,19 @@ show_page(struct api_call *call, const json_t *image, json_t *doc, const json_t 
 	const char *local = json_text(promise, "local"), *zone = json_text(promise, "time_zone");
 	const char *shown = json_text(due != NULL ? due : promise, "local");
 	bool again = view != NULL && view->status != 0;
-	char when[PUBLIC_WHEN_SIZE], asked[PUBLIC_WHEN_SIZE] = "";
+	char when[WHEN_WORDS_SIZE], asked[WHEN_WORDS_SIZE] = "";
 	char *link = public_link(call, call->args[0]), *path = public_path(call, call->args[0]);
 
-	public_when(shown != NULL ? shown : "", when);
+	when_words(shown != NULL ? shown : "", when);
 	set(doc, "now",
 	    due != NULL ? "We will call you again at the time below."
 			: words_for(json_text(doc, "state"))->now);
 	set(doc, "when", when);
 	if (due != NULL)
-		public_when(local != NULL ? local : "", asked);
+		when_words(local != NULL ? local : "", asked);
 	set(doc, "asked", asked);
 	set(doc, "time_zone", zone);
-	set(doc, "note", public_when_note(http_query(call->req, "note")));
+	set(doc, "note", when_note_words(http_query(call->req, "note")));
 	set(doc, "trouble", again ? view->trouble : NULL);
 	set(doc, "seen", json_text(promise, "at"));
 	set_typed(doc, view, local != NULL ? local : "", zone != NULL ? zone : "");

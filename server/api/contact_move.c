@@ -113,7 +113,7 @@ answer_moved(struct api_call *call, const json_t *image, const char *note)
 	}
 	char *path = public_path(call, call->args[0]);
 	char *location =
-	    public_when_note(note) != NULL ? xasprintf("%s?note=%s", path, note) : xstrdup(path);
+	    when_note_words(note) != NULL ? xasprintf("%s?note=%s", path, note) : xstrdup(path);
 	enum http_verdict verdict = public_redirect(call, location);
 
 	free(location);

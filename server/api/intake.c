@@ -16,6 +16,8 @@
 #include "api/intake_page.h"
 #include "api/public.h"
 #include "api/slot.h"
+#include "api/slot_page.h"
+#include "api/when.h"
 #include "base/bucket.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -238,7 +240,7 @@ on_submitted(struct api_call *call, const struct lane_answer *a)
 	if (public_wants_json(call))
 		answer_json(call, image, token, when_note);
 	else
-		go_on_browser(call, token, public_when_note(when_note) != NULL ? when_note : NULL);
+		go_on_browser(call, token, when_note_words(when_note) != NULL ? when_note : NULL);
 	free(token);
 }
 

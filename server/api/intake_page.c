@@ -12,7 +12,7 @@
 
 #include "api/form_body.h"
 #include "api/intake_check.h"
-#include "api/slot.h"
+#include "api/slot_page.h"
 #include "base/json.h"
 #include "base/mem.h"
 
@@ -155,10 +155,10 @@ intake_page_slots(
     json_t *values, const json_t *form, const json_t *slots, const struct form_body *body)
 {
 	const char *zone = json_text(form, "time_zone");
-	json_t *days = slot_days(slots, typed(body, "when"));
+	json_t *offered = slot_days(slots, typed(body, "when"));
 
 	json_object_set_new(values, "slotted", json_true());
-	json_object_set_new(values, "full", json_boolean(json_array_size(days) == 0));
-	json_object_set_new(values, "days", days);
+	json_object_set_new(values, "full", json_boolean(json_array_size(offered) == 0));
+	json_object_set_new(values, "days", offered);
 	set(values, "slot_zone", "", zone != NULL ? zone : "UTC");
 }

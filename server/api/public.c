@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "api/form_body.h"
 #include "api/page.h"
@@ -301,33 +300,4 @@ public_callback(const json_t *image, int64_t at_ms)
 	return json_pack("{s:s*, s:s, s:{s:s*, s:s*, s:s}}", "id", json_text(image, "id"), "state",
 	    public_state(image, at_ms), "promise", "local", json_text(image, "promise_local"),
 	    "time_zone", json_text(image, "promise_zone"), "at", at);
-}
-
-void
-public_when(const char *local, char out[PUBLIC_WHEN_SIZE])
-{
-	struct tm tm = { 0 };
-	const char *rest = strptime(local, "%Y-%m-%dT%H:%M", &tm);
-
-	/* The process never leaves the "C" locale, so the names are English. */
-	if (rest == NULL || strftime(out, PUBLIC_WHEN_SIZE, "%A, %-d %B %Y, %H:%M", &tm) == 0)
-		snprintf(out, PUBLIC_WHEN_SIZE, "%s", local);
-}
-
-const char *
-public_when_note(const char *when_note)
-{
-	if (when_note != NULL && strcmp(when_note, "moved_forward") == 0)
-		return "The time you chose does not exist on that day, because the clocks go "
-		       "forward: "
-		       "it was moved to the time shown here.";
-	if (when_note != NULL && strcmp(when_note, "first_of_two") == 0)
-		return "The time you chose comes twice on that day, because the clocks go back: "
-		       "the first of the two was taken.";
-	if (when_note != NULL && strcmp(when_note, "next_opening") == 0)
-		return "We are closed at the time you chose: you will be called when we open next.";
-	if (when_note != NULL && strcmp(when_note, "next_slot") == 0)
-		return "Before the time shown here, nobody is free any more: that is when you "
-		       "will be called.";
-	return NULL;
 }

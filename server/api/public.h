@@ -58,10 +58,5 @@ char *public_origins(const json_t *origins);
 const char *public_state(const json_t *image, int64_t at_ms);
 /* {"id","state","promise":{"local","time_zone","at"}} of a callback's image; new reference. */
 json_t *public_callback(const json_t *image, int64_t at_ms);
-/* "Tuesday, 24 November 2026, 10:00" of "2026-11-24T10:00:00"; the text itself when it is another. */
-#define PUBLIC_WHEN_SIZE 64
-void public_when(const char *local, char out[PUBLIC_WHEN_SIZE]);
-/* What became of a local time that does not exist or exists twice, as a sentence; NULL when there is nothing to say. */
-const char *public_when_note(const char *when_note);
 
 #endif

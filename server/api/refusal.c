@@ -18,6 +18,7 @@
 const struct refusal refusals[] = {
 	{ "not_found", 404, "There is no such thing here, or it is not yours." },
 	{ "unknown_form", 404, "There is no such form." },
+	{ "no_slots", 404, "Any time can be asked for: there are no slots to book." },
 	{ "stale_version", 409,
 	    "It has changed since you last saw it; its present state is in this answer." },
 	{ "wrong_state", 409,

@@ -15,7 +15,9 @@
 #include "api/intake_check.h"
 #include "api/intake_limit.h"
 #include "api/public.h"
+#include "api/refusal.h"
 #include "api/road.h"
+#include "api/slot_page.h"
 #include "api/when.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -67,56 +69,6 @@ slot_read(const PGresult *res, const char *err, const char **why)
 	return json_parse(PQgetvalue(res, 0, 0), (size_t)PQgetlength(res, 0, 0), why);
 }
 
-static int64_t
-left(const json_t *slot)
-{
-	return json_int(slot, "places", 0) - json_int(slot, "booked", 0) -
-	    json_int(slot, "held", 0);
-}
-
-/* Without its time of day. */
-static void
-day_of(const char *local, char out[PUBLIC_WHEN_SIZE])
-{
-	public_when(local, out);
-	char *comma = strrchr(out, ',');
-
-	if (comma != NULL)
-		*comma = '\0';
-}
-
-json_t *
-slot_days(const json_t *slots, const char *chosen)
-{
-	json_t *days = json_array(), *times = NULL;
-	char last[PUBLIC_WHEN_SIZE] = "", day[PUBLIC_WHEN_SIZE], value[CLOCK_TEXT_SIZE];
-	int64_t chosen_ms = 0;
-	size_t i;
-	const json_t *slot;
-
-	if (chosen != NULL && !clock_parse(chosen, &chosen_ms))
-		chosen_ms = 0;
-	json_array_foreach (json_object_get(slots, "slots"), i, slot) {
-		const char *local = json_text(slot, "local");
-		int64_t at_ms = json_int(slot, "starts_at", 0);
-
-		if (local == NULL || strlen(local) < 16 || left(slot) <= 0)
-			continue;
-		day_of(local, day);
-		if (times == NULL || strcmp(day, last) != 0) {
-			times = json_array();
-			json_array_append_new(
-			    days, json_pack("{s:s, s:o}", "day", day, "times", times));
-			snprintf(last, sizeof(last), "%s", day);
-		}
-		clock_format(at_ms, value);
-		json_array_append_new(times,
-		    json_pack("{s:s%, s:s, s:b}", "time", local + 11, (size_t)5, "value", value,
-			"chosen", chosen_ms != 0 && at_ms == chosen_ms));
-	}
-	return days;
-}
-
 /* ---- GET /f/{form}/slots, GET /v1/queues/{name}/slots ---- */
 
 /* "2026-11-24", a day that there is. */
@@ -160,8 +112,7 @@ ask_read(struct api_call *call, struct slot_ask *ask)
 static enum http_verdict
 no_slots(struct api_call *call)
 {
-	return public_problem(
-	    call, 404, "no-slots", "Any time can be asked for: there are no slots to book.", 0);
+	return public_problem(call, 404, "no-slots", refusal_find("no_slots")->sentence, 0);
 }
 
 /* What load_slots() says; NULL when it was answered. */
@@ -188,12 +139,12 @@ on_form_slots(struct api_call *call, const PGresult *res, const char *err)
 	const json_t *slot;
 
 	json_array_foreach (json_object_get(slots, "slots"), i, slot) {
-		if (left(slot) <= 0)
+		if (slot_left(slot) <= 0)
 			continue;
 		clock_format(json_int(slot, "starts_at", 0), at);
 		json_array_append_new(list,
 		    json_pack("{s:s, s:s*, s:I}", "at", at, "local", json_text(slot, "local"),
-			"left", (json_int_t)left(slot)));
+			"left", (json_int_t)slot_left(slot)));
 	}
 	if (slots != NULL)
 		api_answer(call, 200,
@@ -239,7 +190,8 @@ on_queue_slots(struct api_call *call, const PGresult *res, const char *err)
 	if (slots == NULL)
 		return;
 	json_array_foreach (json_object_get(slots, "slots"), i, slot)
-		json_object_set_new(slot, "left", json_integer(left(slot) > 0 ? left(slot) : 0));
+		json_object_set_new(
+		    slot, "left", json_integer(slot_left(slot) > 0 ? slot_left(slot) : 0));
 	json_object_del(slots, "queue");
 	api_answer(call, 200, slots);
 }
@@ -276,10 +228,11 @@ refuse_hold(struct api_call *call, const struct lane_answer *a)
 		return api_invalid(call, json_deep_copy(errors));
 	if (strcmp(a->refusal, "no_slots") == 0)
 		return no_slots(call);
-	if (strcmp(a->refusal, "unknown_form") == 0)
-		return public_problem(call, 404, "unknown-form", "There is no such form.", 0);
+	const struct refusal *r = refusal_find(a->refusal);
+
+	/* A hold that is not found has run out, or was used. */
 	return public_problem(
-	    call, 404, "not-found", "There is no such hold: it has run out, or was used.", 0);
+	    call, r->status, r->status == 404 ? "not-found" : "refused", r->sentence, 0);
 }
 
 static void

@@ -27,12 +27,4 @@ enum http_verdict slot_load(struct api_call *, const struct slot_ask *,
 /* What load_slots() says; NULL with *why: an error; NULL without: the queue has no slots. New reference. */
 json_t *slot_read(const PGresult *, const char *err, const char **why);
 
-/* How many days a page shows at first. */
-#define SLOT_PAGE_DAYS 14
-/*
- * For a page: [{"day": "Tuesday, 24 November 2026", "times": [{"time": "10:00", "value": an instant,
- * "chosen": bool}]}] of those in which a place is left; chosen: the instant that was typed, or NULL. New reference.
- */
-json_t *slot_days(const json_t *slots, const char *chosen);
-
 #endif

@@ -1,11 +1,13 @@
 /*
- * when: reads a time that was asked for. It must not know what it is for, nor
- * whether it can be promised.
+ * when: reads a time that was asked for, and tells one. It must not know what it is
+ * for, nor whether it can be promised.
  */
 #include "api/when.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "api/form_body.h"
 #include "api/intake_check.h"
@@ -61,4 +63,33 @@ when_zone_read(const struct form_body *body, json_t *args, json_t **errors)
 	else if (zone != NULL)
 		json_object_set_new(args, "time_zone", json_string(zone));
 	return zone;
+}
+
+void
+when_words(const char *local, char out[WHEN_WORDS_SIZE])
+{
+	struct tm tm = { 0 };
+	const char *rest = strptime(local, "%Y-%m-%dT%H:%M", &tm);
+
+	/* The process never leaves the "C" locale, so the names are English. */
+	if (rest == NULL || strftime(out, WHEN_WORDS_SIZE, "%A, %-d %B %Y, %H:%M", &tm) == 0)
+		snprintf(out, WHEN_WORDS_SIZE, "%s", local);
+}
+
+const char *
+when_note_words(const char *when_note)
+{
+	if (when_note != NULL && strcmp(when_note, "moved_forward") == 0)
+		return "The time you chose does not exist on that day, because the clocks go "
+		       "forward: "
+		       "it was moved to the time shown here.";
+	if (when_note != NULL && strcmp(when_note, "first_of_two") == 0)
+		return "The time you chose comes twice on that day, because the clocks go back: "
+		       "the first of the two was taken.";
+	if (when_note != NULL && strcmp(when_note, "next_opening") == 0)
+		return "We are closed at the time you chose: you will be called when we open next.";
+	if (when_note != NULL && strcmp(when_note, "next_slot") == 0)
+		return "Before the time shown here, nobody is free any more: that is when you "
+		       "will be called.";
+	return NULL;
 }

@@ -1,6 +1,7 @@
 /*
- * when: a time as people ask for it, into the arguments of a command. PURE. SQL
- * knows the zones, and has the last word (sql/functions/promise_move.sql).
+ * when: a time as people ask for it, into the arguments of a command; and as it is
+ * told to them. PURE. SQL knows the zones, and has the last word
+ * (sql/functions/promise_move.sql).
  */
 #ifndef API_WHEN_H
 #define API_WHEN_H
@@ -24,5 +25,11 @@ const char *when_read(const struct form_body *, json_t *args, json_t **errors);
 const char *when_zone_read(const struct form_body *, json_t *args, json_t **errors);
 /* True when a zone could have that name. */
 bool when_zone_ok(const char *name);
+
+/* "Tuesday, 24 November 2026, 10:00" of "2026-11-24T10:00:00"; the text itself when it is another. */
+#define WHEN_WORDS_SIZE 64
+void when_words(const char *local, char out[WHEN_WORDS_SIZE]);
+/* What became of a local time that does not exist or exists twice, as a sentence; NULL when there is nothing to say. */
+const char *when_note_words(const char *when_note);
 
 #endif

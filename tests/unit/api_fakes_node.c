@@ -287,6 +287,17 @@ const struct api_route api_routes_intake[] = {
 	{ "OPTIONS", "/f/{form}", API_PUBLIC, API_BODY_NONE, elsewhere },
 	{ NULL, NULL, API_PUBLIC, API_BODY_NONE, NULL },
 };
+const struct api_route api_routes_slot[] = {
+	{ "GET", "/f/{form}/slots", API_PUBLIC, API_BODY_NONE, elsewhere },
+	{ "OPTIONS", "/f/{form}/slots", API_PUBLIC, API_BODY_NONE, elsewhere },
+	{ "POST", "/f/{form}/holds", API_PUBLIC, API_BODY_FORM, elsewhere },
+	{ "OPTIONS", "/f/{form}/holds", API_PUBLIC, API_BODY_NONE, elsewhere },
+	{ "DELETE", "/f/{form}/holds/{id}", API_PUBLIC, API_BODY_NONE, elsewhere },
+	{ "OPTIONS", "/f/{form}/holds/{id}", API_PUBLIC, API_BODY_NONE, elsewhere },
+	{ "GET", "/v1/queues/{name}/slots", API_SUPERVISOR, API_BODY_NONE, elsewhere },
+	{ NULL, NULL, API_PUBLIC, API_BODY_NONE, NULL },
+};
+
 const struct api_route api_routes_contact[] = {
 	{ "GET", "/c/{token}", API_PUBLIC, API_BODY_NONE, elsewhere },
 	{ "POST", "/c/{token}/cancel", API_PUBLIC, API_BODY_FORM, elsewhere },

@@ -119,6 +119,8 @@ only_these_are_for_everybody(void **state)
 {
 	static const char *const open[] = { "POST /v1/session", "GET /metrics", "GET /healthz", "GET /readyz",
 		"GET /v1/openapi.json", "GET /f/{form}", "POST /f/{form}", "OPTIONS /f/{form}", "GET /c/{token}",
+		"GET /f/{form}/slots", "OPTIONS /f/{form}/slots", "POST /f/{form}/holds", "OPTIONS /f/{form}/holds",
+		"DELETE /f/{form}/holds/{id}", "OPTIONS /f/{form}/holds/{id}",
 		"POST /c/{token}/cancel", "POST /c/{token}/reschedule", "POST /c/{token}/now", "GET /c/{token}/callback.ics" };
 	size_t n = 0;
 
@@ -336,7 +338,7 @@ the_operator_names_his_tenant_when_there_are_several(void **state)
 }
 
 static const struct { const char *name; int status; } known[] = {
-	{ "not_found", 404 }, { "unknown_form", 404 }, { "stale_version", 409 }, { "wrong_state", 409 },
+	{ "not_found", 404 }, { "unknown_form", 404 }, { "no_slots", 404 }, { "stale_version", 409 }, { "wrong_state", 409 },
 	{ "offer_not_pending", 409 }, { "attempt_over", 409 }, { "linked", 409 }, { "suppressed", 409 }, { "in_call", 409 },
 	{ "already_erased", 409 }, { "agent_unavailable", 409 },
 	{ "logged_out", 409 }, { "already_due", 409 }, { "not_due", 409 }, { "not_connected", 409 }, { "disposition_required", 422 },
