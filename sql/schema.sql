@@ -5,6 +5,7 @@ CREATE SCHEMA callbackd;
 SET search_path = callbackd, public;
 
 \ir tables/meta.sql
+\ir tables/region_zone.sql
 \ir tables/tenant.sql
 \ir tables/epoch.sql
 \ir tables/event.sql

@@ -150,6 +150,22 @@ say_next(const struct api_call *call, const json_t *now, struct buf *b)
 	buf_puts(b, ".");
 }
 
+/* Not due, because its contact has quiet hours: until when, by his clock. */
+static bool
+say_quiet(const json_t *loaded, json_t *now, struct buf *b)
+{
+	const json_t *callback = json_object_get(loaded, "callback");
+	const char *reason = json_text(callback, "reason"), *due = json_text(loaded, "due_local");
+	const char *why = json_text(now, "why"), *zone = json_text(callback, "promise_zone");
+
+	if (reason == NULL || strcmp(reason, "quiet_hours") != 0 || strcmp(why, "not_due") != 0 ||
+	    due == NULL || zone == NULL)
+		return false;
+	json_object_set_new(now, "why", json_string("quiet_hours"));
+	buf_printf(b, "Quiet hours until %.16s %s.", due, zone);
+	return true;
+}
+
 static void
 say(const struct api_call *call, const json_t *now, struct buf *b)
 {
@@ -196,8 +212,9 @@ say(const struct api_call *call, const json_t *now, struct buf *b)
 
 /* Of what the projection does not hold, the row says why. A new reference. */
 static json_t *
-now_of(struct api_call *call, const json_t *callback)
+now_of(struct api_call *call, const json_t *loaded)
 {
+	const json_t *callback = json_object_get(loaded, "callback");
 	const char *state = json_text(callback, "state"), *reason = json_text(callback, "reason");
 	enum callback_state known;
 	struct id id;
@@ -217,7 +234,8 @@ now_of(struct api_call *call, const json_t *callback)
 		now = json_pack(
 		    "{s:s}", "why", json_text(callback, "linked_to") != NULL ? "linked" : "behind");
 	}
-	say(call, now, &b);
+	if (!say_quiet(loaded, now, &b))
+		say(call, now, &b);
 	json_object_set_new(now, "sentence", json_string(b.data));
 	buf_fini(&b);
 	return now;
@@ -242,7 +260,7 @@ on_all(struct api_call *call, const PGresult *res, const char *err)
 		return;
 	}
 	callback = json_object_get(all, "callback");
-	json_t *answer = json_object(), *now = now_of(call, callback);
+	json_t *answer = json_object(), *now = now_of(call, all);
 
 	name_offers(call, json_object_get(all, "offers"), node_now_ms(api_node(call->api)));
 	json_object_set_new(answer, "placed", placed(call, all, now));

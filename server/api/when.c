@@ -91,5 +91,8 @@ when_note_words(const char *when_note)
 	if (when_note != NULL && strcmp(when_note, "next_slot") == 0)
 		return "Before the time shown here, nobody is free any more: that is when you "
 		       "will be called.";
+	if (when_note != NULL && strcmp(when_note, "quiet_hours") == 0)
+		return "The time you chose is one at which we may not call you: you will be called "
+		       "at the time shown here.";
 	return NULL;
 }

@@ -33,6 +33,7 @@ static const char *const kinds[] = {
 	"callback.given_back",
 	"callback.linked",
 	"callback.noted",
+	"callback.put_off",
 	"callback.rescheduled",
 	"callback.retry",
 	"callback.scheduled",

@@ -10,6 +10,7 @@
 \ir callback_return.sql
 \ir callback_finish.sql
 \ir promise_expiry.sql
+\ir calling_hours.sql
 \ir callable_from.sql
 \ir outcome_counts.sql
 \ir retry_rule.sql

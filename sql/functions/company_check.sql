@@ -33,6 +33,8 @@ BEGIN
 		END IF;
 	WHEN 'hours' THEN
 		RETURN QUERY SELECT * FROM hours_errors(p_value);
+	WHEN 'calling_hours' THEN
+		RETURN QUERY SELECT * FROM calling_hours_errors(p_value);
 	WHEN 'slots' THEN
 		RETURN QUERY SELECT * FROM slot_errors(p_value);
 	WHEN 'retries' THEN

@@ -1,7 +1,7 @@
 -- company_member: what a company document (company.json) may say: every member of every object in it.
 --   object    'company', or the kind of an element: skill, queue, disposition, agent, form
 --   type      text, int, bool, skills ({"skill": level}), texts (array of text), zone (IANA name), retries (a retry matrix, see
---             company_retries()), slots (see slots.sql)
+--             company_retries()), slots (see slots.sql), calling_hours
 --   fallback  its value when the document does not give it; NULL: it must be given. A label falls back on the name.
 --             A company's own settings are left as they are instead, and so is an agent's password.
 --   low, high of an int, or the length of a text; pattern: of a text or of each of texts, and what it asks for in words
@@ -20,6 +20,10 @@ AS $$
 	('company', 'lockout_s', 'int', '300', 1, 86400, NULL, NULL),
 	('company', 'history_days', 'int', '90', 1, 3650, NULL, NULL),
 	('company', 'log_days', 'int', '90', 1, 3650, NULL, NULL),
+	('company', 'calling_hours', 'calling_hours', 'null', NULL, NULL, NULL, NULL),
+	('company', 'blocked_countries', 'texts', '[]', 0, 300, '^[A-Z]{2}$', 'must be a country of ISO 3166, two capitals'),
+	('company', 'blocked_number_types', 'texts', '[]', 0, 5, '^(fixed_line|mobile|fixed_or_mobile|toll_free|voip)$',
+		'must be fixed_line, mobile, fixed_or_mobile, toll_free or voip'),
 
 	('skill', 'name', 'text', NULL, 1, 63, '^[A-Za-z0-9][A-Za-z0-9._@-]*$', 'must be of letters, digits, . _ @ and -'),
 	('skill', 'label', 'text', '""', 1, 200, '^[^[:cntrl:]]*$', 'must be one line of text'),
@@ -50,6 +54,7 @@ AS $$
 	('queue', 'retries', 'retries', '{}', NULL, NULL, NULL, NULL),
 	('queue', 'attempts_per_day', 'int', '0', 0, 100, NULL, NULL),
 	('queue', 'slots', 'slots', 'null', NULL, NULL, NULL, NULL),
+	('queue', 'calling_hours', 'calling_hours', 'null', NULL, NULL, NULL, NULL),
 
 	('disposition', 'name', 'text', NULL, 1, 63, '^[A-Za-z0-9][A-Za-z0-9._@-]*$', 'must be of letters, digits, . _ @ and -'),
 	('disposition', 'label', 'text', '""', 1, 200, '^[^[:cntrl:]]*$', 'must be one line of text'),

@@ -54,7 +54,8 @@ AS $$
 	UPDATE tenant t
 	   SET version = p_seq, label = x.label, time_zone = x.time_zone, grace_s = x.grace_s, session_s = x.session_s,
 		lockout_failures = x.lockout_failures, lockout_s = x.lockout_s, history_days = x.history_days,
-		log_days = x.log_days
+		log_days = x.log_days, calling_hours = x.calling_hours, blocked_countries = x.blocked_countries,
+		blocked_number_types = x.blocked_number_types
 	  FROM jsonb_populate_record(NULL::tenant, p_item) x
 	 WHERE t.tenant_id = p_tenant
 	RETURNING image_tenant(t)
@@ -85,7 +86,7 @@ BEGIN
 		max_offers = x.max_offers, max_attempts = x.max_attempts, retry_delay_s = x.retry_delay_s,
 		promise_window_s = x.promise_window_s, disposition_required = x.disposition_required, hours = x.hours,
 		retries = x.retries, attempts_per_day = x.attempts_per_day, ring_step_s = x.ring_step_s,
-		slots = x.slots
+		slots = x.slots, calling_hours = x.calling_hours
 	RETURNING u.* INTO q;
 	q := opening_write(q, p_now);
 	RETURN image_queue(q);	-- a statement of its own: what was written by one it does not see

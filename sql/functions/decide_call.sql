@@ -5,8 +5,9 @@
 --          (default no_answer; pbx_lost and agent_offline are only the router's to say). Some are not
 --          the contact's attempts, and not counted: see outcome_counts(). The length of one that was
 --          answered is counted for the agent.
--- A number that may not be called (any more) is not dialled: suppressed.
--- Reads callback, attempt, queue, agent_status, transition, contact, suppression. Needs tenant_lock().
+-- A number that may not be called (any more) is not dialled: suppressed, blocked_country, blocked_number_type; and nobody in his
+-- quiet hours: quiet_hours.
+-- Reads tenant, callback, attempt, queue, opening, agent_status, transition, contact, suppression. Needs tenant_lock().
 CREATE FUNCTION decide_call(p_tenant int, p_now timestamptz, p_run command[]) RETURNS change[]
 LANGUAGE plpgsql STABLE
 AS $$
@@ -17,7 +18,9 @@ DECLARE
 	v_outcome text;
 	v_changes change[] := '{}';
 	v_refusal text;
+	v_tenant tenant;
 BEGIN
+	SELECT * INTO v_tenant FROM tenant x WHERE x.tenant_id = p_tenant;
 	FOR r IN
 		SELECT m.ord, m.id, m.kind, m.by_agent, m.role, m.version, m.args, cb, att, qu, st,
 			ARRAY(SELECT w.to_state FROM transition w WHERE w.command = m.kind AND w.from_state = cb.state) AS targets,
@@ -40,6 +43,10 @@ BEGIN
 			WHEN r.kind <> 'call' AND (a.ended_at IS NOT NULL OR a.attempt_id IS DISTINCT FROM c.attempt_id) THEN 'attempt_over'
 			WHEN cardinality(r.targets) = 0 THEN 'wrong_state'
 			WHEN r.kind = 'call' AND callback_suppressed(p_tenant, c.callback_id, p_now) IS NOT NULL THEN 'suppressed'
+			WHEN r.kind = 'call' AND callback_blocked(v_tenant, c.region, c.number_type) IS NOT NULL
+				THEN callback_blocked(v_tenant, c.region, c.number_type)
+			WHEN r.kind = 'call' AND callback_quiet_until(p_tenant, c, coalesce((r.qu).calling_hours, v_tenant.calling_hours), p_now) IS NOT NULL
+				THEN 'quiet_hours'
 			WHEN r.kind = 'ended' AND NOT CASE WHEN a.answered_at IS NOT NULL THEN v_outcome = 'answered'
 				ELSE v_outcome IN ('busy', 'no_answer', 'declined', 'machine', 'invalid', 'unreachable', 'trunk_failed',
 					'cancelled', 'failed')

@@ -67,6 +67,8 @@ BEGIN
 		c.due_at := p.due_at;
 		c.expires_at := p.expires_at;
 		c.booked := p.booked;
+		-- now he has said where he is
+		c.zones := CASE WHEN r.args ? 'time_zone' THEN NULL ELSE c.zones END;
 		v_taken := p.taken;
 		c.reason := r.args ->> 'reason';
 		c.tried := NULL;

@@ -1,10 +1,11 @@
 -- decide_offer: the router (or a supervisor who gives a callback to somebody) proposes; here it is decided.
 -- A command names a callback, its version, and "to": the offer ids and agents. Agents who are not available
--- any more are left out; when none is left: agent_unavailable. A callback whose number may not be called has failed instead.
+-- any more are left out; when none is left: agent_unavailable. A callback whose number may not be called has failed instead;
+-- one whose contact has quiet hours is put off until they end.
 -- One that is offered already is offered to more agents only where the queue's strategy is ring_progressively, and not when it has had all its offers or its window has
 -- passed: the last pending offer has to end some time. Its
 -- version changes with every offer made and ended, so who names it knows how many are pending.
--- Reads callback, queue, agent, agent_status, offer, contact, suppression. Needs tenant_lock().
+-- Reads tenant, callback, queue, opening, agent, agent_status, offer, contact, suppression. Needs tenant_lock().
 CREATE FUNCTION decide_offer(p_tenant int, p_now timestamptz, p_run command[]) RETURNS change[]
 LANGUAGE plpgsql STABLE
 AS $$
@@ -16,7 +17,11 @@ DECLARE
 	v_changes change[] := '{}';
 	v_refusal text;
 	v_suppressed text;
+	v_blocked text;
+	v_quiet timestamptz;
+	v_tenant tenant;
 BEGIN
+	SELECT * INTO v_tenant FROM tenant x WHERE x.tenant_id = p_tenant;
 	FOR r IN
 		SELECT m.ord, m.id, m.version, m.role, cb, q,
 			ARRAY(SELECT w.to_state FROM transition w WHERE w.command = m.kind AND w.from_state = cb.state) AS targets,
@@ -42,6 +47,12 @@ BEGIN
 			WHEN c.linked_to IS NOT NULL THEN 'linked'
 			WHEN c.due_at > p_now AND r.role = 'router' THEN 'not_due'
 			WHEN r.takers IS NULL THEN 'agent_unavailable' END;
+		v_quiet := NULL;
+		IF v_refusal IS NULL THEN
+			v_quiet := callback_quiet_until(p_tenant, c, coalesce((r.q).calling_hours, v_tenant.calling_hours), p_now);
+			-- who gives it to somebody in person is told, and it stays as it is; so does one that is pending elsewhere
+			v_refusal := CASE WHEN v_quiet IS NOT NULL AND (r.role <> 'router' OR c.state = 'offered') THEN 'quiet_hours' END;
+		END IF;
 		IF v_refusal IS NOT NULL THEN
 			v_changes := v_changes || change_refuse(r.ord, v_refusal, c);
 			CONTINUE;
@@ -50,6 +61,18 @@ BEGIN
 		IF v_suppressed IS NOT NULL THEN
 			v_changes := v_changes || change_of(r.ord, r.id, 'callback.failed', NULL, callback_finish(c, 'failed', 'suppressed', p_now),
 				NULL, NULL, NULL, jsonb_build_object('suppression', jsonb_build_object('reason', v_suppressed)));
+			CONTINUE;
+		END IF;
+		v_blocked := CASE WHEN v_quiet = 'infinity' THEN 'not_callable' ELSE callback_blocked(v_tenant, c.region, c.number_type) END;
+		IF v_blocked IS NOT NULL THEN
+			v_changes := v_changes || change_of(r.ord, r.id, 'callback.failed', NULL, callback_finish(c, 'failed', v_blocked, p_now));
+			CONTINUE;
+		ELSIF v_quiet IS NOT NULL THEN
+			-- what is left of its promise window begins then
+			c.expires_at := c.expires_at + (v_quiet - p_now);
+			c.due_at := v_quiet;
+			c.reason := 'quiet_hours';
+			v_changes := v_changes || change_of(r.ord, r.id, 'callback.put_off', NULL, c);
 			CONTINUE;
 		END IF;
 		c.state := 'offered';

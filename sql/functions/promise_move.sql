@@ -20,15 +20,15 @@ CREATE TYPE promise AS (
 -- promise_book: the promise with a place in a slot, or with what is in the way. One that was moved to an opening gets the
 -- first place from there on.
 -- Reads as slot_take(). Needs tenant_lock().
-CREATE FUNCTION promise_book(p promise, q queue, p_open timestamptz, p_now timestamptz) RETURNS promise
+CREATE FUNCTION promise_book(p promise, q queue, p_zones text[], p_open timestamptz, p_now timestamptz) RETURNS promise
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
 	t record;
 	v_at timestamptz;
 BEGIN
-	IF p.note = 'next_opening' THEN
-		v_at := coalesce((slot_next(q, p_open, p_now, p.taken)).at, p.at);
+	IF p.note IN ('next_opening', 'quiet_hours') THEN
+		v_at := coalesce((slot_next(q, p_open, p_now, p.taken, p_zones)).at, p.at);
 		p.note := CASE WHEN v_at > p.at THEN 'next_slot' ELSE p.note END;
 		p.at := v_at;
 		p.local_at := v_at AT TIME ZONE p.zone;
@@ -60,6 +60,8 @@ DECLARE
 	v_zone text := coalesce(p_args ->> 'time_zone', c.promise_zone);
 	v_asked text := coalesce(p_args ->> 'when', 'asap');
 	v_open timestamptz;
+	v_moved text;
+	v_before text := c.promise_zone;
 	v_horizon_s int := CASE WHEN p_role = 'contact' AND f.form_id IS NOT NULL THEN f.horizon_s ELSE 31622400 END;
 BEGIN
 	SELECT z.name INTO p.zone FROM time_zone z WHERE z.name = v_zone LIMIT 1;
@@ -79,26 +81,30 @@ BEGIN
 		p.note := coalesce(w.note, p.note);
 	END IF;
 	-- what was asked for may be a minute old, and the queue closed since
+	c.promise_zone := coalesce(p.zone, c.promise_zone);
+	c.zones := CASE WHEN p_args ? 'time_zone' THEN NULL ELSE c.zones END;
 	v_open := callable_from(c.tenant_id, c, CASE WHEN p.at IS NOT NULL THEN greatest(p.at, p_now) END);
+	v_moved := moved_note(c.tenant_id, c.queue_id, calling_hours(c.tenant_id, c.queue_id) IS NOT NULL, greatest(p.at, p_now));
 	IF v_open = p_now THEN
 		v_open := p.at;
 	END IF;
 	p.errors := intake_errors(p_now, p.zone, v_zone, v_asked, p.at,
-		CASE WHEN v_open IS NULL OR p_role = 'contact' AND f.closed = 'refuse' THEN v_open ELSE p.at END, v_horizon_s, CASE p_role WHEN 'contact' THEN f.notice_s END, NULL);
+		CASE WHEN v_open IS NULL OR p_role = 'contact' AND f.closed = 'refuse' THEN v_open ELSE p.at END, v_horizon_s, CASE p_role WHEN 'contact' THEN f.notice_s END, NULL,
+		NULL, v_moved);
 	IF p.errors IS NOT NULL THEN
 		p.refusal := 'invalid';
 		RETURN p;
 	END IF;
 	IF v_open > p.at THEN
+		p.note := v_moved;
 		p.at := v_open;
 		p.local_at := v_open AT TIME ZONE p.zone;
-		p.note := 'next_opening';
 	END IF;
 	p.taken := p_taken;
 	p.booked := q.slots IS NOT NULL AND p.at > p_now;
 	-- the others may overbook: they know what they do, and are not shut out by those who came before
 	IF p.booked AND p_role = 'contact' AND p.at <> c.promise_at THEN
-		p := promise_book(p, q, v_open, p_now);
+		p := promise_book(p, q, callback_zones(c), v_open, p_now);
 		IF p.errors IS NOT NULL THEN
 			p.refusal := 'invalid';
 			RETURN p;
@@ -108,7 +114,7 @@ BEGIN
 	p.expires_at := promise_expiry(c, q, p.due_at);
 	p.refusal := CASE
 		WHEN c.due_at <= p_now AND p.due_at <= p_now THEN 'already_due'
-		WHEN p.at = c.promise_at AND p.due_at = c.due_at AND p.zone = c.promise_zone THEN 'unchanged' END;
+		WHEN p.at = c.promise_at AND p.due_at = c.due_at AND p.zone = v_before THEN 'unchanged' END;
 	RETURN p;
 END
 $$;

@@ -219,8 +219,9 @@ AS $$ SELECT q.queue_id || ' ' || ms(p_at) $$;
 
 -- slot_next: the first slot from p_from on, and within two weeks of it, in which a place is left; NULL: none.
 --   p_taken  {"queue ms": places} of what this batch has taken beside what is stored
+--   p_zones  of the contact: it is at none of his quiet hours
 -- One look after the other: the first is nearly always free.
-CREATE FUNCTION slot_next(q queue, p_from timestamptz, p_now timestamptz, p_taken jsonb DEFAULT '{}') RETURNS slot
+CREATE FUNCTION slot_next(q queue, p_from timestamptz, p_now timestamptz, p_taken jsonb, p_zones text[]) RETURNS slot
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
@@ -234,7 +235,9 @@ BEGIN
 		-- only what is not before p_from by far: a look costs 30 us
 		IF v_local >= p_from AT TIME ZONE v_zone - interval '3 hours' THEN
 			s := slot_of(q, v_local, v_zone, p_now);
-			IF s.at >= p_from AND slot_left(s) > coalesce((p_taken ->> slot_key(q, s.at))::int, 0) THEN
+			IF s.at >= p_from AND slot_left(s) > coalesce((p_taken ->> slot_key(q, s.at))::int, 0)
+				AND callable_at(q.tenant_id, q.queue_id, p_zones, s.at) = s.at
+			THEN
 				RETURN s;
 			END IF;
 		END IF;
@@ -260,7 +263,7 @@ BEGIN
 		p_taken := p_taken || jsonb_build_object(v_key, v_taken + 1);
 		RETURN;
 	END IF;
-	v_next := slot_next(q, greatest(p_at, p_now), p_now, p_taken);
+	v_next := slot_next(q, greatest(p_at, p_now), p_now, p_taken, ARRAY[p_zone]);
 	message := CASE WHEN s.at IS NULL THEN 'is not a time that can be booked' ELSE 'is a time at which no place is left' END
 		|| CASE WHEN v_next.at IS NULL THEN ', nor is one in the two weeks after it'
 			ELSE '; the next is ' || to_char(v_next.at AT TIME ZONE p_zone, 'YYYY-MM-DD"T"HH24:MI') END;

@@ -8,6 +8,8 @@
 --   linked_to    another open callback of the same number that is called in its stead
 --   rule_version the rules that placed it (rule_set), NULL: there were none; rule: which of them, NULL: none matched
 --   booked       its promise is a place in a slot of its queue, see functions/slots.sql
+--   zones        where the contact may be, who did not say: his quiet hours are kept in all of them; NULL: in promise_zone
+--   region, number_type   of his number: ISO 3166, and as libphonenumber sorts them
 --   offer_timeout_s, caller_id, preferred_agent   what that rule says of it, NULL: nothing
 CREATE TABLE callback (
 	tenant_id	int NOT NULL,
@@ -41,6 +43,9 @@ CREATE TABLE callback (
 	caller_id	text,
 	preferred_agent	int,
 	booked		boolean NOT NULL DEFAULT false,
+	zones		text[],
+	region		text,
+	number_type	text,
 	PRIMARY KEY (tenant_id, callback_id),
 	CHECK ((state IN ('ready_to_call', 'establishing', 'connected', 'on_hold')) = (agent_id IS NOT NULL)),
 	CHECK ((state IN ('ready_to_call', 'establishing', 'connected', 'on_hold')) = (deadline_at IS NOT NULL)),

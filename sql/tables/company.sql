@@ -29,6 +29,7 @@ CREATE TABLE skill (
 --   open_until           up to when opening says so; NULL with hours
 --   retries              the retry matrix: {"busy": {"delay_s": 1800, "attempts": 2}, "declined": "stop"}, see retry_rule()
 --   slots                its times that can be booked, see slots.sql; NULL: any time can be asked for
+--   calling_hours        when its contacts may be called, NULL: as the company says
 --   attempts_per_day     of one number on one day of its contact's; a retry beyond it waits for the next; 0: no limit
 CREATE TABLE queue (
 	tenant_id	int NOT NULL REFERENCES tenant,
@@ -62,6 +63,7 @@ CREATE TABLE queue (
 	attempts_per_day int NOT NULL DEFAULT 0 CHECK (attempts_per_day BETWEEN 0 AND 100),
 	ring_step_s	int NOT NULL DEFAULT 10 CHECK (ring_step_s BETWEEN 1 AND 3600),
 	slots		jsonb CHECK (jsonb_typeof(slots) = 'object'),
+	calling_hours	jsonb CHECK (jsonb_typeof(calling_hours) = 'object'),
 	PRIMARY KEY (tenant_id, queue_id),
 	UNIQUE (tenant_id, name)
 );

@@ -1,5 +1,7 @@
 -- tenant: one company. Everything else leads with tenant_id, so that the schema can be distributed by it.
 --   epoch       changes at failover or restore (functions/epoch.sql); a client that comes with another one gets a reset
+--   calling_hours   when contacts may be called, see functions/calling_hours.sql; NULL: at any time
+--   blocked_*   numbers of these regions (ISO 3166) and kinds ("voip") are not called
 --   floor_seq   events up to this one were deleted by retention (0: none)
 CREATE TABLE tenant (
 	tenant_id	int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -15,7 +17,10 @@ CREATE TABLE tenant (
 	lockout_failures int NOT NULL DEFAULT 5 CHECK (lockout_failures BETWEEN 1 AND 1000),
 	lockout_s	int NOT NULL DEFAULT 300 CHECK (lockout_s BETWEEN 1 AND 86400),
 	history_days	int NOT NULL DEFAULT 90 CHECK (history_days BETWEEN 1 AND 3650),
-	log_days	int NOT NULL DEFAULT 90 CHECK (log_days BETWEEN 1 AND 3650)
+	log_days	int NOT NULL DEFAULT 90 CHECK (log_days BETWEEN 1 AND 3650),
+	calling_hours	jsonb CHECK (jsonb_typeof(calling_hours) = 'object'),
+	blocked_countries text[] NOT NULL DEFAULT '{}',
+	blocked_number_types text[] NOT NULL DEFAULT '{}'
 );
 
 -- secret: keys that sign links. The newest signs; older ones still verify until they are retired (deleted).

@@ -8,7 +8,8 @@ CREATE TABLE transition (
 );
 INSERT INTO transition (command, from_state, to_state) VALUES
 	('offer',	'scheduled',	'offered'),
-	('offer',	'scheduled',	'failed'),	-- it may not be called: suppression
+	('offer',	'scheduled',	'failed'),	-- it may not be called: suppression, a kind of number
+	('offer',	'scheduled',	'scheduled'),	-- nor yet: quiet hours
 	('offer',	'offered',	'offered'),		-- ring_progressively: to one more
 	('accept',	'offered',	'ready_to_call'),
 	('reject',	'offered',	'offered'),		-- ring_all: others are pending

@@ -126,3 +126,23 @@ CREATE TABLE slot_hold (
 );
 CREATE INDEX slot_hold_slot ON slot_hold (tenant_id, queue_id, slot_at);
 CREATE INDEX slot_hold_until ON slot_hold (tenant_id, until);
+-- calling hours, blocked numbers
+CREATE TABLE region_zone (
+	region		text PRIMARY KEY CHECK (region ~ '^[A-Z]{2}$'),
+	zones		text[] NOT NULL
+);
+CREATE TEMPORARY TABLE zone_tab (region text, place text, name text, comments text);
+\copy pg_temp.zone_tab FROM PROGRAM 'cat /usr/share/zoneinfo/zone.tab 2>/dev/null | sed -e "/^#/d" -e "s/^\([^\t]*\t[^\t]*\t[^\t]*\)$/\1\t/"; true'
+INSERT INTO region_zone
+SELECT d.region, array_agg(d.name ORDER BY d.name)
+  FROM (SELECT DISTINCT ON (t.region, m.winter, m.summer) t.region, t.name
+	  FROM zone_tab t JOIN time_zone z ON z.name = t.name
+	 CROSS JOIN LATERAL (SELECT timestamptz '2026-01-15Z' AT TIME ZONE t.name AS winter, timestamptz '2026-07-15Z' AT TIME ZONE t.name AS summer) m
+	 ORDER BY t.region, m.winter, m.summer, t.name) d
+ GROUP BY d.region;
+DROP TABLE zone_tab;
+ALTER TABLE tenant ADD COLUMN calling_hours jsonb CHECK (jsonb_typeof(calling_hours) = 'object'),
+	ADD COLUMN blocked_countries text[] NOT NULL DEFAULT '{}', ADD COLUMN blocked_number_types text[] NOT NULL DEFAULT '{}';
+ALTER TABLE queue ADD COLUMN calling_hours jsonb CHECK (jsonb_typeof(calling_hours) = 'object');
+ALTER TABLE callback ADD COLUMN zones text[], ADD COLUMN region text, ADD COLUMN number_type text;
+INSERT INTO transition (command, from_state, to_state) VALUES ('offer', 'scheduled', 'scheduled');

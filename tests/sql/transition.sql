@@ -14,11 +14,13 @@ INSERT INTO fx.kind VALUES
 	('callback_deadline', 'callback', NULL), ('note', 'callback', '{"text": "spoke to his wife"}'),
 	('agent_lost', 'agent', NULL), ('sign_out', 'agent', NULL);
 -- Each is tried plainly, and again as it is when: another offer of it is pending; it was offered or dialled as often
--- as the queue allows; the code says so; its number may not be called.
+-- as the queue allows; the code says so; its number may not be called; its contact has quiet hours.
 CREATE TABLE fx.variant (variant text, args jsonb);
 INSERT INTO fx.variant VALUES ('plain', NULL), ('others', NULL), ('used_up', NULL),
-	('again', '{"disposition": "again"}'), ('stop', '{"disposition": "wrong_number"}'), ('suppressed', NULL);
+	('again', '{"disposition": "again"}'), ('stop', '{"disposition": "wrong_number"}'), ('suppressed', NULL), ('quiet', NULL);
 INSERT INTO suppression (tenant_id, prefix, reason, added_at) VALUES (fx.t(), '+4999', 'opted out', fx.ts());
+UPDATE tenant SET calling_hours = (SELECT jsonb_build_object('week', jsonb_object_agg(d, '["06:00-22:00"]'::jsonb)) FROM unnest('{mon,tue,wed,thu,fri,sat,sun}'::text[]) d)
+ WHERE tenant_id = fx.t();
 CREATE TABLE fx.outcome (kind text, from_state text, variant text, refusal text, to_state text, touched boolean);
 
 CREATE FUNCTION fx.try(k fx.kind, p_state text, x fx.variant) RETURNS fx.outcome LANGUAGE plpgsql
@@ -40,6 +42,10 @@ BEGIN
 	END IF;
 	IF x.variant = 'suppressed' AND k.kind = 'offer' THEN
 		INSERT INTO contact (tenant_id, callback_id, phone) VALUES (fx.t(), fx.id(v_name), '+49991');
+	END IF;
+	IF x.variant = 'quiet' AND k.kind = 'offer' AND p_state = 'scheduled' THEN
+		UPDATE callback SET zones = '{Pacific/Auckland}' WHERE tenant_id = fx.t() AND callback_id = fx.id(v_name);
+		PERFORM fx.settle();
 	END IF;
 	-- what the command names is there in every state, or it would be refused for that
 	IF k.names = 'offer' AND p_state <> 'offered' THEN

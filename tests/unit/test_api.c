@@ -340,6 +340,7 @@ the_operator_names_his_tenant_when_there_are_several(void **state)
 static const struct { const char *name; int status; } known[] = {
 	{ "not_found", 404 }, { "unknown_form", 404 }, { "no_slots", 404 }, { "stale_version", 409 }, { "wrong_state", 409 },
 	{ "offer_not_pending", 409 }, { "attempt_over", 409 }, { "linked", 409 }, { "suppressed", 409 }, { "in_call", 409 },
+	{ "blocked_country", 409 }, { "blocked_number_type", 409 }, { "quiet_hours", 409 },
 	{ "already_erased", 409 }, { "agent_unavailable", 409 },
 	{ "logged_out", 409 }, { "already_due", 409 }, { "not_due", 409 }, { "not_connected", 409 }, { "disposition_required", 422 },
 	{ "unknown_disposition", 422 }, { "bad_outcome", 422 }, { "bad_time", 422 }, { "invalid", 422 },
