@@ -204,7 +204,13 @@ say(const struct api_call *call, const json_t *now, struct buf *b)
 		say_nobody(call, now, b);
 	else if (strcmp(why, "next") == 0)
 		say_next(call, now, b);
-	else if (strcmp(why, "in_hand") == 0) {
+	else if (strcmp(why, "waits_for_preferred") == 0) {
+		buf_puts(b, "It waits for ");
+		put_names(call, json_object_get(now, "agents"), b);
+		buf_puts(b, ", who is preferred and not free,");
+		put_until(now, b);
+		buf_puts(b, "; then it goes to anybody.");
+	} else if (strcmp(why, "in_hand") == 0) {
 		put_names(call, json_object_get(now, "agents"), b);
 		buf_puts(b, " has it.");
 	}

@@ -155,10 +155,10 @@ intake_page_slots(
     json_t *values, const json_t *form, const json_t *slots, const struct form_body *body)
 {
 	const char *zone = json_text(form, "time_zone");
-	json_t *offered = slot_days(slots, typed(body, "when"));
 
 	json_object_set_new(values, "slotted", json_true());
-	json_object_set_new(values, "full", json_boolean(json_array_size(offered) == 0));
-	json_object_set_new(values, "days", offered);
+	json_object_set_new(values, "days", slot_days(slots, typed(body, "when")));
+	json_object_set_new(
+	    values, "full", json_boolean(json_array_size(json_object_get(values, "days")) == 0));
 	set(values, "slot_zone", "", zone != NULL ? zone : "UTC");
 }

@@ -26,6 +26,8 @@ verdict_name(enum match_verdict verdict)
 		return "promise_window_passed";
 	case MATCH_NOBODY:
 		return "nobody_available";
+	case MATCH_PREFERRED:
+		return "waits_for_preferred";
 	case MATCH_COOLING:
 		return "tried_recently";
 	case MATCH_FOUND:
@@ -141,6 +143,8 @@ judge(struct projection *p, struct callback *cb, int64_t now_ms, json_t *said)
 	put_at(said, "until_at", again_at > now_ms ? again_at : INT64_MAX);
 	for (int i = 0; i < m.n; i++)
 		json_array_append_new(agents, json_integer(m.agents[i]->id));
+	if (verdict == MATCH_PREFERRED)
+		json_array_append_new(agents, json_integer(cb->preferred));
 	json_object_set_new(said, "agents", agents);
 	put_needs(p, &cb->class->queue->needs, needs);
 	put_needs(p, &cb->class->own, needs);

@@ -13,7 +13,8 @@
 struct projection;
 
 /*
- * {"why": closed | refused_just_now | promise_window_passed | nobody_available | tried_recently | next |
+ * {"why": closed | refused_just_now | promise_window_passed | nobody_available | waits_for_preferred |
+ *  tried_recently | next |
  *   not_due | falls_due | being_offered | offered | in_hand | linked,
  *  "until_at": ms, when that is known; "agents": who would be asked, or has it
  *  and of one that is due:

@@ -152,6 +152,27 @@ wake_cooled(struct projection *p, int64_t now_ms)
 
 /* ---- with whom ---- */
 
+static bool
+was_tried(const struct callback *cb, int agent_id)
+{
+	for (size_t i = 0; i < cb->ntried; i++)
+		if (cb->tried[i].agent_id == agent_id)
+			return true;
+	return false;
+}
+
+/* NULL: nobody is preferred who could take it, or he did not want it, or is not there. */
+static struct agent *
+preferred(const struct projection *p, const struct callback *cb)
+{
+	struct agent *a = cb->preferred != 0 ? roster_find(p, cb->preferred) : NULL;
+
+	if (a == NULL || a->removed || a->state == AGENT_LOGGED_OUT ||
+	    !bits_has(&cb->class->eligible, a->slot) || was_tried(cb, a->id))
+		return NULL;
+	return a;
+}
+
 enum match_verdict
 match_judge(
     struct projection *p, struct callback *cb, int64_t now_ms, struct match *m, int64_t *again_at)
@@ -173,6 +194,16 @@ match_judge(
 		return MATCH_EXPIRING;
 	if (p->candidates[c->slot] == 0)
 		return MATCH_NOBODY;
+	struct agent *a = preferred(p, cb);
+
+	if (a != NULL && a->available) {
+		m->agents[m->n++] = a;
+		return MATCH_FOUND;
+	}
+	if (a != NULL && cb->preferred_until > now_ms) {
+		*again_at = cb->preferred_until;
+		return MATCH_PREFERRED;
+	}
 	if (strategy_choose(p, cb, now_ms, want, m))
 		return MATCH_FOUND;
 	*again_at = strategy_cooled_at(p, cb);

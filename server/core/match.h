@@ -4,7 +4,9 @@
  * promise, then id, over all classes; agents as the queue's strategy says, by
  * longest idle for most, except that who rejected or missed this callback comes
  * after all others until the queue's cool-down has passed or everybody eligible
- * was tried, who was tried longest ago first. ring_progressively comes again for
+ * was tried, who was tried longest ago first. A callback's preferred agent is
+ * asked before them, and by himself; while he is signed in and busy, it waits for
+ * him for its time. ring_progressively comes again for
  * callbacks that are offered already: when nothing that waits can be matched, and
  * the time has come, each goes to one agent more.
  */
@@ -31,6 +33,7 @@ enum match_verdict {
 	MATCH_NOT_YET,	/* it was proposed and refused a moment ago: again at again_at */
 	MATCH_EXPIRING, /* its promise window has passed */
 	MATCH_NOBODY,	/* nobody who is available is able */
+	MATCH_PREFERRED, /* its preferred agent is able, and not free: waited for until again_at */
 	MATCH_COOLING,	/* those who are were tried, and others are still to be: the first again at again_at */
 	MATCH_FOUND	/* m says who */
 };

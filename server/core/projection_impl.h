@@ -199,6 +199,8 @@ struct callback {
 	int64_t priority, due_at, promise_at;
 	int64_t expires_at;		/* INT64_MAX: never */
 	int64_t again_at;		/* an offer was refused: not before */
+	int preferred;			/* the agent who is asked first; 0: nobody */
+	int64_t preferred_until;	/* who is waited for, if he is signed in */
 	struct tried *tried;
 	size_t ntried;
 	bool in_flight;			/* an offer is */

@@ -353,6 +353,8 @@ parse_callback(struct projection *p, struct callback *cb, const json_t *image, c
 		return false;
 	}
 	cb->expires_at = json_int(image, "expires_at", INT64_MAX);
+	cb->preferred = (int)json_int(image, "preferred_agent", 0);
+	cb->preferred_until = cb->due_at + json_int(image, "preferred_for_s", 0) * 1000;
 	cb->attempt = (struct id){ 0 };
 	(void)json_id(image, "attempt", &cb->attempt);
 	if (!parse_tried(cb, image)) {

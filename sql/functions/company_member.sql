@@ -54,6 +54,8 @@ AS $$
 	('queue', 'retries', 'retries', '{}', NULL, NULL, NULL, NULL),
 	('queue', 'attempts_per_day', 'int', '0', 0, 100, NULL, NULL),
 	('queue', 'slots', 'slots', 'null', NULL, NULL, NULL, NULL),
+	('queue', 'last_agent_days', 'int', '0', 0, 3650, NULL, NULL),
+	('queue', 'last_agent_for_s', 'int', '60', 0, 3600, NULL, NULL),
 	('queue', 'calling_hours', 'calling_hours', 'null', NULL, NULL, NULL, NULL),
 
 	('disposition', 'name', 'text', NULL, 1, 63, '^[A-Za-z0-9][A-Za-z0-9._@-]*$', 'must be of letters, digits, . _ @ and -'),

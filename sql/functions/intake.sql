@@ -11,7 +11,7 @@
 --   leader_id  the callback that is called in its stead, see intake_link()
 --   slot       what it needs of its queue's slots (intake_book()): NULL nothing, 'exact' a place at promise_at, 'next' the first
 --              one from then on; hold: the one that it says it has; booked: it has a place
---   rule_version, rule, offer_timeout_s, caller_id, preferred_agent   see tables/callback.sql
+--   rule_version, rule, offer_timeout_s, caller_id, preferred_agent, preferred_for_s   see tables/callback.sql
 CREATE TYPE intake AS (
 	ord		int,
 	refusal		text,
@@ -56,7 +56,8 @@ CREATE TYPE intake AS (
 	booked		boolean,
 	zones		text[],
 	region		text,
-	number_type	text
+	number_type	text,
+	preferred_for_s	int
 );
 
 -- intake_taken: whether the element becomes a callback.
@@ -90,7 +91,8 @@ BEGIN
 			subject, language, notes, case_information, consent, address, asked, instant, time_zone, key, fingerprint,
 			region, number_type, hold, n)
 	), f AS MATERIALIZED (
-		SELECT f.*, coalesce(f.priority, q.priority) AS rank, q.promise_window_s, q.hours IS NOT NULL AS has_hours, q.slots IS NOT NULL AS has_slots, c.class_id
+		SELECT f.*, coalesce(f.priority, q.priority) AS rank, q.promise_window_s, q.hours IS NOT NULL AS has_hours, q.slots IS NOT NULL AS has_slots, q.last_agent_days,
+			q.last_agent_for_s, c.class_id
 		  FROM (SELECT DISTINCT x.form FROM x) d
 		 CROSS JOIN LATERAL (SELECT * FROM form WHERE tenant_id = p_tenant AND form_id = d.form AND NOT removed LIMIT 1) f
 		 CROSS JOIN LATERAL (SELECT * FROM queue WHERE tenant_id = p_tenant AND queue_id = f.queue_id LIMIT 1) q
@@ -102,7 +104,7 @@ BEGIN
 		 CROSS JOIN LATERAL (SELECT * FROM time_zone WHERE name = d.time_zone LIMIT 1) z
 	), t AS MATERIALIZED (
 		SELECT x.*, f.form_id, f.form_key, f.queue_id AS form_queue, f.skills AS form_skills, f.class_id AS form_class, f.rank AS form_rank,
-			f.priority AS form_priority, f.has_hours AS form_hours, f.has_slots AS form_slots, f.promise_window_s AS form_window,
+			f.priority AS form_priority, f.has_hours AS form_hours, f.has_slots AS form_slots, f.last_agent_days AS form_last_days, f.last_agent_for_s AS form_last_for_s, f.promise_window_s AS form_window,
 			f.duplicates = 'link' AS links, f.horizon_s, f.notice_s, f.closed, f.consent_text, z.name AS zone,
 			CASE WHEN x.fingerprint IS NULL THEN '' ELSE decode(x.fingerprint, 'hex') END AS print,
 			CASE WHEN x.asked <> 'asap' AND x.instant IS NULL THEN wall_time(local_time(x.asked), z.name) END AS wall,
@@ -141,8 +143,13 @@ BEGIN
 			coalesce(g.promise_window_s, t.form_window) AS promise_window_s,
 			CASE WHEN v_quiet AND t.time_zone IS NULL THEN (SELECT z.zones FROM region_zone z WHERE z.region = t.region LIMIT 1) END AS zones,
 			callback_blocked(v_tenant, t.region, t.number_type) AS blocked,
-			(SELECT s.version FROM s) AS rule_version, g.rule, g.offer_timeout_s, g.caller_id, g.preferred_agent
+			(SELECT s.version FROM s) AS rule_version, g.rule, g.offer_timeout_s, g.caller_id,
+			coalesce(g.preferred_agent, l.agent_id) AS preferred_agent,
+			CASE WHEN g.preferred_agent IS NOT NULL THEN g.preferred_for_s
+				WHEN l.agent_id IS NOT NULL THEN coalesce(g.last_agent_for_s, t.form_last_for_s) END AS preferred_for_s
 		  FROM t LEFT JOIN g ON g.n = t.n
+		  LEFT JOIN LATERAL (SELECT last_agent(p_tenant, t.phone, p_now - make_interval(days => coalesce(g.last_agent_days, t.form_last_days)))
+			AS agent_id WHERE coalesce(g.last_agent_days, t.form_last_days) > 0 AND g.preferred_agent IS NULL) l ON true
 	), h AS (
 		SELECT u.*, CASE
 			WHEN v_quiet THEN intake_callable(p_tenant, u.queue_id, coalesce(u.zones, ARRAY[u.zone]), u.asked_at, p_now)
@@ -186,7 +193,7 @@ BEGIN
 		k.consent = 'true', CASE WHEN k.consent = 'true' THEN k.consent_text END, k.address, k.key, k.print,
 		k.rule_version, k.rule, k.offer_timeout_s, k.caller_id, k.preferred_agent,
 		CASE WHEN k.has_slots AND (NOT k.asap OR k.promise_at > k.asked_at) THEN CASE WHEN k.promise_at > k.asked_at THEN 'next' ELSE 'exact' END END,
-		k.hold, false, k.zones, k.region, k.number_type)::intake
+		k.hold, false, k.zones, k.region, k.number_type, k.preferred_for_s)::intake
 	  FROM k ORDER BY k.n);
 END
 $$;
@@ -205,6 +212,21 @@ BEGIN
 		RETURN QUERY SELECT c.seq, '{"callback":' || image_callback(c, c.seq) || '}'
 			FROM callback c WHERE c.tenant_id = p_tenant AND c.callback_id = p_callback;
 	END IF;
+END
+$$;
+
+-- last_agent: who spoke with that number last, since p_since; NULL: nobody who is still there.
+-- Reads contact, attempt, agent.
+CREATE FUNCTION last_agent(p_tenant int, p_phone text, p_since timestamptz) RETURNS int
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+	RETURN (SELECT a.agent_id
+		  FROM contact k
+		 CROSS JOIN LATERAL (SELECT * FROM attempt x WHERE x.tenant_id = p_tenant AND x.callback_id = k.callback_id OFFSET 0) a
+		 CROSS JOIN LATERAL agent_row(p_tenant, a.agent_id) g
+		 WHERE k.tenant_id = p_tenant AND k.phone = p_phone AND a.answered_at >= p_since AND NOT g.removed
+		 ORDER BY a.answered_at DESC LIMIT 1);
 END
 $$;
 

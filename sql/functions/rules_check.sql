@@ -10,6 +10,7 @@ AS $$
 	('priority', 'int', -1000, 1000, NULL, NULL),
 	('skills', 'skills', NULL, NULL, NULL, NULL),
 	('preferred_agent', 'text', 1, 63, '', ''),
+	('preferred_for_s', 'int', 0, 3600, NULL, NULL),
 	('offer_timeout_s', 'int', 1, 3600, NULL, NULL),
 	('promise_window_s', 'int', 0, 2592000, NULL, NULL),
 	('caller_id', 'text', 3, 16, '^\+?[0-9]{3,15}$', 'must be a telephone number of digits, + before them or not')
@@ -117,6 +118,9 @@ BEGIN
 		SELECT a.place, '.then.' || a.key || w.below, w.message
 		  FROM act a CROSS JOIN LATERAL company_value_errors(coalesce(a.type, 'text'), a.low, a.high, a.pattern, a.hint, true, a.value) w
 		 WHERE a.member IS NOT NULL
+		 UNION ALL
+		SELECT p.place, '.then.preferred_for_s', 'needs a preferred_agent' FROM part p
+		 WHERE p.item -> 'then' ? 'preferred_for_s' AND NOT p.item -> 'then' ? 'preferred_agent'
 		 UNION ALL
 		SELECT n.place, n.field, n.message FROM rules_names(p_tenant, p_document) n
 	), e AS (

@@ -89,6 +89,7 @@ BEGIN
 				'promise_window_s', coalesce(p.promise_window_s, u.promise_window_s),
 				'offer_timeout_s', coalesce(p.offer_timeout_s, u.offer_timeout_s), 'caller_id', p.caller_id,
 				'preferred_agent', (SELECT a.name FROM agent a WHERE a.tenant_id = p_tenant AND a.agent_id = p.preferred_agent),
+				'preferred_for_s', p.preferred_for_s,
 				'skills', company_levels(p_tenant, coalesce(p.skills, f.skills)))))
 		  FROM queue u WHERE u.tenant_id = p_tenant AND u.queue_id = coalesce(p.queue_id, f.queue_id))
 		|| jsonb_build_object('request', v_request, 'passed', (

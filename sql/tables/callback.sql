@@ -10,7 +10,8 @@
 --   booked       its promise is a place in a slot of its queue, see functions/slots.sql
 --   zones        where the contact may be, who did not say: his quiet hours are kept in all of them; NULL: in promise_zone
 --   region, number_type   of his number: ISO 3166, and as libphonenumber sorts them
---   offer_timeout_s, caller_id, preferred_agent   what that rule says of it, NULL: nothing
+--   offer_timeout_s, caller_id   what that rule says of it, NULL: nothing
+--   preferred_agent   who is asked first, when he is free, and waited for so long from due_at on: preferred_for_s; NULL: nobody
 CREATE TABLE callback (
 	tenant_id	int NOT NULL,
 	callback_id	uuid NOT NULL,
@@ -46,6 +47,7 @@ CREATE TABLE callback (
 	zones		text[],
 	region		text,
 	number_type	text,
+	preferred_for_s	int,
 	PRIMARY KEY (tenant_id, callback_id),
 	CHECK ((state IN ('ready_to_call', 'establishing', 'connected', 'on_hold')) = (agent_id IS NOT NULL)),
 	CHECK ((state IN ('ready_to_call', 'establishing', 'connected', 'on_hold')) = (deadline_at IS NOT NULL)),

@@ -30,6 +30,7 @@ CREATE TABLE skill (
 --   retries              the retry matrix: {"busy": {"delay_s": 1800, "attempts": 2}, "declined": "stop"}, see retry_rule()
 --   slots                its times that can be booked, see slots.sql; NULL: any time can be asked for
 --   calling_hours        when its contacts may be called, NULL: as the company says
+--   last_agent_days      who spoke with the number last, within so many days, is preferred, for last_agent_for_s; 0: nobody is
 --   attempts_per_day     of one number on one day of its contact's; a retry beyond it waits for the next; 0: no limit
 CREATE TABLE queue (
 	tenant_id	int NOT NULL REFERENCES tenant,
@@ -64,6 +65,8 @@ CREATE TABLE queue (
 	ring_step_s	int NOT NULL DEFAULT 10 CHECK (ring_step_s BETWEEN 1 AND 3600),
 	slots		jsonb CHECK (jsonb_typeof(slots) = 'object'),
 	calling_hours	jsonb CHECK (jsonb_typeof(calling_hours) = 'object'),
+	last_agent_days	int NOT NULL DEFAULT 0 CHECK (last_agent_days BETWEEN 0 AND 3650),
+	last_agent_for_s int NOT NULL DEFAULT 60 CHECK (last_agent_for_s BETWEEN 0 AND 3600),
 	PRIMARY KEY (tenant_id, queue_id),
 	UNIQUE (tenant_id, name)
 );

@@ -146,3 +146,8 @@ ALTER TABLE tenant ADD COLUMN calling_hours jsonb CHECK (jsonb_typeof(calling_ho
 ALTER TABLE queue ADD COLUMN calling_hours jsonb CHECK (jsonb_typeof(calling_hours) = 'object');
 ALTER TABLE callback ADD COLUMN zones text[], ADD COLUMN region text, ADD COLUMN number_type text;
 INSERT INTO transition (command, from_state, to_state) VALUES ('offer', 'scheduled', 'scheduled');
+-- preferred agents
+ALTER TABLE callback ADD COLUMN preferred_for_s int;
+ALTER TABLE rule ADD COLUMN preferred_for_s int CHECK (preferred_for_s BETWEEN 0 AND 3600);
+ALTER TABLE queue ADD COLUMN last_agent_days int NOT NULL DEFAULT 0 CHECK (last_agent_days BETWEEN 0 AND 3650),
+	ADD COLUMN last_agent_for_s int NOT NULL DEFAULT 60 CHECK (last_agent_for_s BETWEEN 0 AND 3600);

@@ -200,10 +200,10 @@ class Machine(RuleBasedStateMachine):
                       **self.who(data, a.agent)}
 
     def say_close(self, data):
-        kind = data.draw(st.sampled_from(["done", "done", "done", "give_back", "retry", "retry", "cancel", "note"]))
+        kind = data.draw(st.sampled_from(["done", "done", "done", "give_back", "retry", "retry", "retry", "cancel", "note"]))
         c = self.a_callback(data, "ready_to_call", *(["scheduled", "offered"] if kind == "cancel" else []))
         args = {"done": {"disposition": data.draw(st.sampled_from(["sold", "again", "wrong_number", "unheard", None]))},
-                "retry": {"in_s": data.draw(st.sampled_from([0, 70, -1, -1]))}, "note": {"text": "asked for Ms Lee"}}.get(kind, {})
+                "retry": {"in_s": data.draw(st.sampled_from([0, 70, -1, -1, -1]))}, "note": {"text": "asked for Ms Lee"}}.get(kind, {})
         return c and {"kind": kind, "callback": c.id, "version": self.version(data, c),
                       "args": {k: v for k, v in args.items() if v is not None}, **self.who(data, c.agent)}
 

@@ -100,7 +100,7 @@ SELECT is((SELECT string_agg(fx.placed(n), E'\n') FROM unnest('{loan,loan list,a
 SELECT is((SELECT k.skills FROM fx.c(n) c JOIN requirement_class k USING (tenant_id, class_id)), skills, n || ': skills')
   FROM (VALUES ('loan', '{"1": 4}'::jsonb), ('abroad', '{}'), ('tokyo', '{"1": 1}'), ('b', '{}')) v(n, skills);
 SELECT is((image_callback(c, c.seq)::jsonb) - '{id,seq,state,queue,class,form,priority,created_at,due_at,promise_at,promise_local,promise_zone,expires_at,attempts,offers}'::text[],
-	'{"rule_version": 6, "rule": 1, "offer_timeout_s": 7, "caller_id": "+4930100", "preferred_agent": 2}', 'the image') FROM fx.c('loan') c;
+	'{"rule_version": 6, "rule": 1, "offer_timeout_s": 7, "caller_id": "+4930100", "preferred_agent": 2, "preferred_for_s": 60}', 'the image') FROM fx.c('loan') c;
 SELECT is((load_callback(fx.t(), fx.id('loan'))::jsonb) -> 'rule', '"french-loans"', 'the rule by its name');
 SELECT is((load_callback(fx.t(), fx.id('nothing'))::jsonb) -> 'rule', NULL, 'or none');
 SELECT is(fx.submit(fx.el('again', '{"language": "fr", "case": {"product": "loan"}}'), fx.el('again 2', '{"when": "never"}')), 1::bigint, 'a class that is there');

@@ -4,8 +4,8 @@
  * agents     name:skills:idle since:state[:standing] ...   name a letter; skills letter and level, "-" none: x5y3;
  *            state: ready, not_ready, acw (after-call work), out (logged out), gone (desk lost), busy, offered, removed;
  *            standing: last turn/callbacks accepted/time talked/position
- * callbacks  number:needs:priority:promise[:tried] ...   numbers from 1 in order; tried who@when,...;
- *            instead of needs "-": none
+ * callbacks  number:needs:priority:promise[:tried[:preferred]] ...   numbers from 1 in order; tried who@when,...;
+ *            preferred who+seconds from 1 o'clock, when all are due; instead of needs "-": none
  * queue      strategy/needs/cool-down[/hours]: one (longest_idle), ring (ring_all) and how many at most, or by
  *            its name; open only then: 90-110,200-300
  * expect     number>agent+agent ... in the order of the matches; then, if one is kept back by a cool-down,
@@ -91,6 +91,23 @@ static const struct {
 	{ "ring_all: everybody was tried", "a:-:30:ready b:-:10:ready c:-:20:ready", "1:-:0:50:b@99,a@97,c@98", "ring2/-/20", "1>a+c" },
 	{ "ring_all: cooling", "a:-:30:ready b:-:10:busy", "1:-:0:50:a@99", "ring9/-/20", "next=119" },
 	{ "ring_all: one", "a:-:30:ready b:-:10:ready", "1:-:0:50", "ring1/-/20", "1>b" },
+
+	{ "preferred: he is free", "a:-:10:ready b:-:20:ready", "1:-:0:50::b+0", "one/-/20", "1>b" },
+	{ "preferred: he is waited for", "a:-:10:ready b:-:20:busy", "1:-:0:50::b+120", "one/-/20", "next=121" },
+	{ "preferred: in after-call work, too", "a:-:10:ready b:-:20:acw", "1:-:0:50::b+120", "one/-/20", "next=121" },
+	{ "preferred: not ready, too", "a:-:10:ready b:-:20:not_ready", "1:-:0:50::b+120", "one/-/20", "next=121" },
+	{ "preferred: not longer than so", "a:-:10:ready b:-:20:busy", "1:-:0:50::b+99", "one/-/20", "1>a" },
+	{ "preferred: only if he is free", "a:-:10:ready b:-:20:busy", "1:-:0:50::b+0", "one/-/20", "1>a" },
+	{ "preferred: holds nobody up", "a:-:10:ready b:-:20:busy", "1:-:9:50::b+120 2:-:0:60", "one/-/20", "2>a" },
+	{ "preferred: who is not there is not", "a:-:10:ready b:-:20:out", "1:-:0:50::b+120", "one/-/20", "1>a" },
+	{ "preferred: who was removed is not", "a:-:10:ready b:-:20:removed", "1:-:0:50::b+120", "one/-/20", "1>a" },
+	{ "preferred: who is not able is not", "a:x1:10:ready b:-:20:busy", "1:x1:0:50::b+120", "one/-/20", "1>a" },
+	{ "preferred: who did not want it is not", "a:-:10:ready b:-:20:busy", "1:-:0:50:b@99:b+120", "one/-/20", "1>a" },
+	{ "preferred: nobody knows him", "a:-:10:ready", "1:-:0:50::z+120", "one/-/20", "1>a" },
+	{ "preferred: by himself, where all are rung", "a:-:10:ready b:-:20:ready", "1:-:0:50::b+0", "ring9/-/20", "1>b" },
+	{ "preferred: before the strategy", "a:-:10:ready:0/0/0/1 b:-:20:ready:0/0/0/9", "1:-:0:50::b+0", "top_down/-/20", "1>b" },
+	{ "preferred: the first who wants him gets him", "a:-:10:ready b:-:20:ready", "1:-:0:50::b+0 2:-:0:51::b+120", "one/-/20", "1>b next=121" },
+	{ "preferred: while it is closed nobody", "a:-:10:ready b:-:20:ready", "1:-:0:50::b+120", "one/-/20/150-160", "next=150" },
 
 	{ "the queue is open", "a:-:10:ready", "1:-:0:50", "one/-/20/90-110", "1>a" },
 	{ "it opens in this moment", "a:-:10:ready", "1:-:0:50", "one/-/20/100-110", "1>a" },
@@ -255,6 +272,12 @@ make_callback(struct world *w, const char *text)
 	     at += used + (at[used] == ',')) {
 		c->tried[c->ntried].agent = who - 'a' + 1;
 		c->tried[c->ntried++].at = when * 1000;
+	}
+	const char *likes = strchr(tried, ':');
+
+	if (likes != NULL) {
+		assert_int_equal(sscanf(likes, ":%c+%d", &who, &c->preferred_for_s), 2);
+		c->preferred = who - 'a' + 1;
 	}
 	world_changed(w, n, "callback.changed");
 	return n;

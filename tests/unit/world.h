@@ -61,7 +61,7 @@ struct world_callback {
 	uint64_t seq, attempt_seq;
 	const char *state;
 	int class, agent, attempt, linked_to;
-	int priority;
+	int priority, preferred, preferred_for_s;
 	int64_t due_at, promise_at, expires_at, deadline_at;
 	struct {
 		int agent;

@@ -137,6 +137,9 @@ world_callback_image(const struct world *w, int n)
 		json_object_set_new(image, "agent", json_integer(c->agent));
 	if (c->attempt != 0)
 		json_set_id(image, "attempt", world_attempt_id(c->attempt));
+	if (c->preferred != 0)
+		json_object_update_new(image,
+		    json_pack("{s:i, s:i}", "preferred_agent", c->preferred, "preferred_for_s", c->preferred_for_s));
 	if (c->linked_to != 0)
 		json_set_id(image, "linked_to", world_callback_id(c->linked_to));
 	if (c->ntried > 0) {
