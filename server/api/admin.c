@@ -238,6 +238,22 @@ agent_sign_out(struct api_call *call)
 	return api_execute(call, command, NULL);
 }
 
+/* A zone's rules have changed: the queue's openings are worked out anew from its hours. */
+static enum http_verdict
+queue_openings(struct api_call *call)
+{
+	const struct projection *p = tenant_projection(call->tenant);
+	int id = projection_queue_by_name(p, call->args[0]);
+	const json_t *queue = id != 0 ? projection_queue(p, id) : NULL;
+
+	if (queue == NULL)
+		return api_problem(call, 404, "not-found", "There is no such queue.");
+	json_t *command = api_command(call, "openings");
+	json_object_set(command, "version", json_object_get(queue, "seq"));
+	json_object_set_new(command, "args", json_pack("{s:i}", "queue", id));
+	return api_execute(call, command, NULL);
+}
+
 const struct api_route api_routes_admin[] = {
 	{ "GET", "/v1/callbacks", API_SUPERVISOR, API_BODY_NONE, callbacks_list },
 	{ "GET", "/v1/callbacks/{id}", API_AGENT, API_BODY_NONE, callback_show },
@@ -245,6 +261,7 @@ const struct api_route api_routes_admin[] = {
 	{ "GET", "/v1/agents", API_SUPERVISOR, API_BODY_NONE, agents_list },
 	{ "GET", "/v1/queues", API_SUPERVISOR, API_BODY_NONE, queues_list },
 	{ "GET", "/v1/dispositions", API_AGENT, API_BODY_NONE, dispositions_list },
+	{ "POST", "/v1/queues/{name}/openings", API_ADMINISTRATOR, API_BODY_JSON, queue_openings },
 	{ "PUT", "/v1/agents/{name}/status", API_SUPERVISOR, API_BODY_JSON, agent_status },
 	{ "DELETE", "/v1/agents/{name}/sessions", API_SUPERVISOR, API_BODY_NONE, agent_sign_out },
 	{ NULL, NULL, API_PUBLIC, API_BODY_NONE, NULL },

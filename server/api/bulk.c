@@ -35,6 +35,7 @@ struct bulk {
 	json_t *command;      /* of all; its id is the root of theirs */
 	json_t *filter, *ids; /* ids NULL: by the filter */
 	json_t *page, *refused;
+	json_t *moved; /* recompute: what has, or would have, another time; else NULL */
 	size_t ids_next, page_next, matched, done;
 	int64_t by_s; /* move: so much later than promised; 0: not so */
 	bool dry_run, more;
@@ -59,6 +60,7 @@ bulk_free(void *arg)
 	json_decref(b->ids);
 	json_decref(b->page);
 	json_decref(b->refused);
+	json_decref(b->moved);
 	free(b);
 }
 
@@ -106,7 +108,7 @@ read_filter(struct fields *f, struct bulk *b)
 
 	if (!json_is_object(asked) || json_object_size(asked) == 0) {
 		fields_error(f, "filter",
-		    "must say which: state, queue, form, agent, due_from, due_to, or ids");
+		    "must say which: state, queue, form, agent, due_from, due_to, promise, or ids");
 		return;
 	}
 	if (ids != NULL && json_object_size(asked) > 1)
@@ -165,20 +167,27 @@ bulk_read(struct bulk *b)
 		"by_s", "when", "time_zone", NULL };
 	const char *action = json_text(b->call->body, "action");
 	bool move = action != NULL && strcmp(action, "move") == 0;
+	bool recompute = action != NULL && strcmp(action, "recompute") == 0;
 	struct fields f = fields_of(b->call->body, move ? moves : cancels);
 	json_t *args = json_object();
 
-	if (!move && (action == NULL || strcmp(action, "cancel") != 0))
-		fields_error(&f, "action", "must be cancel or move");
+	if (!move && !recompute && (action == NULL || strcmp(action, "cancel") != 0))
+		fields_error(&f, "action", "must be cancel, move or recompute");
+	else if (recompute && b->call->role < API_ADMINISTRATOR)
+		fields_error(&f, "action", "recompute is for administrators");
 	const char *reason = fields_text(&f, "reason", FIELDS_OPTIONAL, REASON_MAX);
 	if (reason != NULL)
 		json_object_set_new(args, "reason", json_string(reason));
 	b->dry_run = fields_bool(&f, "dry_run");
 	if (move)
 		read_move(&f, b, args);
+	if (recompute) {
+		b->moved = json_array();
+		json_object_set_new(args, "recompute", json_true());
+	}
 	read_filter(&f, b);
 	read_after(&f, b);
-	b->command = api_command(b->call, move ? "reschedule" : "cancel");
+	b->command = api_command(b->call, move || recompute ? "reschedule" : "cancel");
 	json_object_set_new(b->command, "args", args);
 	return fields_ok(&f, b->call);
 }
@@ -286,6 +295,18 @@ send_again(struct bulk *b, struct one *o, const json_t *is)
 	return send(b, o);
 }
 
+/* Of recompute: which time it was, and is from now on. */
+static void
+list_moved(struct bulk *b, const json_t *image, int64_t before, int64_t after)
+{
+	if (b->moved != NULL && before != after)
+		json_array_append_new(b->moved,
+		    json_pack("{s:O?, s:O?, s:O?, s:I, s:I}", "id", json_object_get(image, "id"),
+			"promise_local", json_object_get(image, "promise_local"), "promise_zone",
+			json_object_get(image, "promise_zone"), "before_at", (json_int_t)before,
+			"promise_at", (json_int_t)after));
+}
+
 static void
 on_one(void *arg, const struct lane_answer *a)
 {
@@ -298,9 +319,12 @@ on_one(void *arg, const struct lane_answer *a)
 	b->under_way--;
 	if (a->err != NULL)
 		b->err = a->err;
-	else if (a->refusal == NULL || strcmp(a->refusal, "unchanged") == 0)
+	else if (a->refusal == NULL || strcmp(a->refusal, "unchanged") == 0) {
+		int64_t at = json_int(image, "promise_at", 0);
+
 		b->done++;
-	else if (strcmp(a->refusal, "stale_version") != 0 || !send_again(b, o, image))
+		list_moved(b, image, json_int(a->body, "before_at", at), at);
+	} else if (strcmp(a->refusal, "stale_version") != 0 || !send_again(b, o, image))
 		refused(b, json_text(o->image, "id"), a->refusal, image);
 	fill(b);
 	if (b->under_way > 0)
@@ -318,6 +342,8 @@ answer(struct bulk *b)
 	json_t *doc = json_pack("{s:I, s:I, s:O, s:b}", "matched", (json_int_t)b->matched, "done",
 	    (json_int_t)b->done, "refused", b->refused, "dry_run", (int)b->dry_run);
 
+	if (b->moved != NULL)
+		json_object_set(doc, "moved", b->moved);
 	if (b->more && b->ids == NULL)
 		json_object_set(doc, "next", json_object_get(b->filter, "after"));
 	if (b->err == NULL) {
@@ -390,6 +416,20 @@ miss_ids(struct bulk *b, size_t first)
 	json_decref(found);
 }
 
+/* What would be moved. */
+static void
+list_page(struct bulk *b)
+{
+	const json_t *image;
+	size_t i;
+
+	json_array_foreach (b->page, i, image) {
+		int64_t before = json_int(image, "promise_at", 0);
+
+		list_moved(b, image, before, json_int(image, "recomputed_at", before));
+	}
+}
+
 static void
 on_page(struct api_call *call, const PGresult *res, const char *err)
 {
@@ -415,6 +455,8 @@ on_page(struct api_call *call, const PGresult *res, const char *err)
 	b->more = b->ids != NULL ? b->ids_next < json_array_size(b->ids) : n == PAGE;
 	if (!b->dry_run)
 		fill(b);
+	else
+		list_page(b);
 	if (b->under_way > 0)
 		road_wait(call, "commit", bulk_forget, b);
 	else

@@ -14,7 +14,7 @@
 #define TEXT_MAX 200
 
 static const char *const known[] = { "state", "queue", "form", "agent", "due_from", "due_to",
-	NULL };
+	"promise", NULL };
 
 json_t *
 filter_query(struct api_call *call)
@@ -67,7 +67,7 @@ filter_read(struct api_call *call, struct fields *f, const json_t *asked)
 {
 	const struct projection *p = tenant_projection(call->tenant);
 	struct fields of = fields_of(asked, known);
-	const char *text[6] = { 0 };
+	const char *text[7] = { 0 };
 	json_t *filter = json_object();
 
 	for (size_t i = 0; known[i] != NULL; i++)
@@ -87,6 +87,10 @@ filter_read(struct api_call *call, struct fields *f, const json_t *asked)
 		    "is not an agent's name");
 	put_time(&of, filter, "due_from", text[4]);
 	put_time(&of, filter, "due_to", text[5]);
+	if (text[6] != NULL && strcmp(text[6], "astray") != 0)
+		fields_error(&of, "promise", "must be astray");
+	else if (text[6] != NULL)
+		json_object_set_new(filter, "promise", json_string(text[6]));
 	if (of.errors != NULL) {
 		if (f->errors == NULL)
 			f->errors = json_array();

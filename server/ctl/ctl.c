@@ -37,6 +37,8 @@ static const struct command commands[] = {
 	{ "move", ctl_move, 2, 2, "zrj", "ID TIME [-z ZONE] [-r TEXT] [-j]",
 	    "Promises a callback for another time" },
 	{ "now", ctl_now, 1, 1, "rj", "ID [-r TEXT] [-j]", "Makes a callback due at once" },
+	{ "recompute", ctl_recompute, 0, 0, "nqj", "[-n] [-q QUEUE] [-j]",
+	    "Works openings and promises out anew, when a zone's rules have changed" },
 	{ "export", ctl_export, 0, 0, "jsqg", "[-j] [-s STATE] [-q QUEUE] [-g AGENT]",
 	    "Prints all callbacks with their contacts, as CSV or one JSON object a line" },
 	{ "rotate", ctl_rotate, 0, 0, "", "", "Makes a new secret that signs links" },

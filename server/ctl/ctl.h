@@ -38,6 +38,7 @@ int ctl_cancel(const struct ctl *);
 int ctl_explain(const struct ctl *);
 int ctl_move(const struct ctl *);
 int ctl_now(const struct ctl *);
+int ctl_recompute(const struct ctl *);
 int ctl_export(const struct ctl *);
 int ctl_tail(const struct ctl *);
 int ctl_rotate(const struct ctl *);

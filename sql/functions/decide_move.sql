@@ -1,5 +1,5 @@
 -- decide_move: reschedule: a callback that waits gets another promise, by its contact, a supervisor or an administrator.
---   args   what promise_move() takes; "seen": the promise (ms) that the sender saw, when he has no version; "reason"
+--   args   what promise_move() takes ("recompute" only of who runs the company); "seen": the promise (ms) that the sender saw, when he has no version; "reason"
 -- What was tried before the new time does not count; why it was to be tried again is over. A linked request can be
 -- moved like any other: the number is still called once, at the first of the times that were promised for it, so that
 -- another of them may lead from now on (linked_lead()).
@@ -41,6 +41,7 @@ BEGIN
 			p := promise_move(c, r.args, r.qu, r.fo, r.role, p_now, v_taken);
 		END IF;
 		v_refusal := CASE
+			WHEN r.args ? 'recompute' AND r.role NOT IN ('administrator', 'operator') THEN 'not_found'
 			WHEN c.callback_id IS NULL OR NOT (may_touch(r.role, r.by_agent, c.agent_id) OR r.role = 'contact') THEN 'not_found'
 			-- said twice: it is as he wants it
 			WHEN p.refusal = 'unchanged' THEN p.refusal

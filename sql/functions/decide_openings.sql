@@ -1,5 +1,5 @@
 -- decide_openings: the hours of a queue (args.queue) are carried on, when opening holds less than 375 days of them, so that
--- it always holds as much as a promise may be ahead: queue.changed with the new ones. Reads queue; writes queue, opening. Needs tenant_lock().
+-- it always holds as much as a promise may be ahead, or when who runs the company says so: queue.changed with the new ones. Reads queue; writes queue, opening. Needs tenant_lock().
 CREATE FUNCTION decide_openings(p_tenant int, p_now timestamptz, p_run command[]) RETURNS change[]
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -16,9 +16,11 @@ BEGIN
 			SELECT * INTO q FROM queue u WHERE u.tenant_id = p_tenant AND u.queue_id = (m.args ->> 'queue')::numeric;
 		END IF;
 		v_refusal := CASE
-			WHEN q.queue_id IS NULL OR m.role IS DISTINCT FROM 'router' THEN 'not_found'
+			WHEN q.queue_id IS NULL OR q.removed OR coalesce(m.role NOT IN ('router', 'administrator', 'operator'), true) THEN 'not_found'
 			WHEN q.version <> m.version THEN 'stale_version'
-			WHEN q.hours IS NULL OR q.open_until > p_now + interval '375 days' THEN 'not_due' END;
+			WHEN q.hours IS NULL THEN 'not_due'
+			-- whoever runs the company knows that a zone's rules have changed
+			WHEN m.role = 'router' AND q.open_until > p_now + interval '375 days' THEN 'not_due' END;
 		IF v_refusal IS NOT NULL THEN
 			v_changes := v_changes || change_refuse(m.ord, v_refusal);
 			CONTINUE;

@@ -67,7 +67,7 @@ $$;
 --              that have not ended, "after": id of the last one of the page before, "limit": at most 500}; or {"ids": [...], "limit"}: these,
 --              whatever they are like
 -- state is as it is shown: 'queued' are the scheduled ones that are due, 'scheduled' those that are not. agent: who has
--- it in hand now. Those in somebody's hands are few and come from their own index, the others from the youngest on.
+-- it in hand now. "promise": "astray": those of which promise_astray() is true. Those in somebody's hands are few and come from their own index, the others from the youngest on.
 -- Reads callback. Sorts have to be off where it is called.
 CREATE FUNCTION callback_page(p_tenant int, p_now bigint, p_filter json) RETURNS callback[]
 LANGUAGE plpgsql STABLE
@@ -80,6 +80,7 @@ DECLARE
 	v_from timestamptz := from_ms((p_filter ->> 'due_from')::bigint);
 	v_to timestamptz := from_ms((p_filter ->> 'due_to')::bigint);
 	v_open boolean := coalesce((p_filter ->> 'open')::boolean, false);
+	v_astray boolean := coalesce(p_filter ->> 'promise' = 'astray', false);
 	v_limit int := least(greatest(coalesce((p_filter ->> 'limit')::int, 100), 1), 500);
 	v_after uuid := coalesce(p_filter ->> 'after', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
 BEGIN
@@ -103,6 +104,7 @@ BEGIN
 		   AND (v_queue IS NULL OR c.queue_id = v_queue) AND (v_form IS NULL OR c.form_id = v_form)
 		   AND (v_from IS NULL OR c.due_at >= v_from) AND (v_to IS NULL OR c.due_at < v_to)
 		   AND (NOT v_open OR c.ended_at IS NULL)
+		   AND (NOT v_astray OR promise_astray(c, from_ms(p_now)))
 		   AND CASE v_state
 			WHEN 'queued' THEN c.state = 'scheduled' AND c.due_at <= from_ms(p_now)
 			WHEN 'scheduled' THEN c.state = 'scheduled' AND c.due_at > from_ms(p_now)
@@ -111,7 +113,8 @@ BEGIN
 END
 $$;
 
--- load_callbacks: a page of callbacks, see callback_page(), as a JSON array of images.
+-- load_callbacks: a page of callbacks, see callback_page(), as a JSON array of images; of those whose promise is astray
+-- with "recomputed_at", what it would be.
 CREATE FUNCTION load_callbacks(p_tenant int, p_now bigint, p_filter json) RETURNS text
 LANGUAGE plpgsql STABLE
 SET enable_seqscan = off SET enable_sort = off SET jit = off
@@ -119,7 +122,9 @@ AS $$
 DECLARE
 	v_rows callback[] := callback_page(p_tenant, p_now, p_filter);
 BEGIN
-	RETURN (SELECT '[' || coalesce(string_agg(image_callback(u.c, (u.c).seq), ',' ORDER BY u.place), '') || ']'
+	RETURN (SELECT '[' || coalesce(string_agg(CASE WHEN p_filter ->> 'promise' = 'astray'
+			THEN '{"recomputed_at":' || ms((wall_time((u.c).promise_local, (u.c).promise_zone)).at) || ',' || substr(image_callback(u.c, (u.c).seq), 2)
+			ELSE image_callback(u.c, (u.c).seq) END, ',' ORDER BY u.place), '') || ']'
 		  FROM (SELECT v_rows[n] AS c, n AS place FROM generate_series(1, cardinality(v_rows)) n) u);
 END
 $$;

@@ -42,8 +42,43 @@ BEGIN
 END
 $$;
 
+-- promise_astray: whether the wall time that was promised, and is still to come, is by the zone's present rules another time
+-- than when these were different: its UTC does not read as it any more.
+CREATE FUNCTION promise_astray(c callback, p_now timestamptz) RETURNS boolean
+LANGUAGE sql STABLE
+AS $$
+	SELECT c.state = 'scheduled' AND c.promise_at > p_now AND c.promise_at AT TIME ZONE c.promise_zone <> c.promise_local
+		AND (wall_time(c.promise_local, c.promise_zone)).at <> c.promise_at
+$$;
+
+-- promise_recompute: the promise of the same wall time as the zone's rules are now, and the due time that goes with it.
+-- One that is to be tried again at another time than promised keeps that time.
+-- Refusals: already_due; unchanged: its UTC still reads as that wall time (of one that comes twice, whichever it is).
+-- Reads queue, opening, tenant.
+CREATE FUNCTION promise_recompute(c callback, p_now timestamptz) RETURNS promise
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	p promise;
+	w wall := wall_time(c.promise_local, c.promise_zone);
+BEGIN
+	p.at := w.at;
+	p.local_at := w.local_at;
+	p.zone := c.promise_zone;
+	p.note := w.note;
+	p.booked := c.booked;
+	p.due_at := CASE WHEN c.due_at <> c.promise_at THEN c.due_at
+		ELSE coalesce(callable_from(c.tenant_id, c, greatest(w.at, p_now)), w.at) END;
+	p.expires_at := c.expires_at + (p.due_at - c.due_at);
+	p.refusal := CASE
+		WHEN NOT promise_astray(c, p_now) THEN 'unchanged'
+		WHEN c.due_at <= p_now THEN 'already_due' END;
+	RETURN p;
+END
+$$;
+
 -- promise_move: the judgement of another time for a callback. All that is asked of a new time is asked here.
---   p_args   {"when": "asap" or a local time, or "at": ms; "time_zone": IANA name, else the promise's own}
+--   p_args   {"recompute": true}, see promise_recompute(); else {"when": "asap" or a local time, or "at": ms; "time_zone": IANA name, else the promise's own}
 --   p_role   a contact may ask for what his form takes (horizon_s, notice_s) and, where there are slots, for a place that is
 --            left; the others for a year, and any time
 --   p_taken  what the run has taken of slots so far
@@ -64,6 +99,11 @@ DECLARE
 	v_before text := c.promise_zone;
 	v_horizon_s int := CASE WHEN p_role = 'contact' AND f.form_id IS NOT NULL THEN f.horizon_s ELSE 31622400 END;
 BEGIN
+	IF p_args ? 'recompute' THEN
+		p := promise_recompute(c, p_now);
+		p.taken := p_taken;
+		RETURN p;
+	END IF;
 	SELECT z.name INTO p.zone FROM time_zone z WHERE z.name = v_zone LIMIT 1;
 	p.note := 'as_asked';
 	IF p_args ? 'at' THEN

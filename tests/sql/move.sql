@@ -23,7 +23,7 @@ $$;
 CREATE FUNCTION fx.errors() RETURNS text LANGUAGE sql VOLATILE
 AS $$ SELECT string_agg(e ->> 'field' || ' ' || (e ->> 'message'), ', ') FROM fx.last, jsonb_array_elements(body -> 'errors') e $$;
 CREATE FUNCTION fx.at(s numeric) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$ SELECT jsonb_build_object('at', fx.ms(s)) $$;
-SELECT plan(67);
+SELECT plan(79);
 
 -- fx.ms(0) is 2026-09-21T14:13:20Z, a Monday: 16:13:20 in Berlin
 SELECT fx.asked('a', 3600);
@@ -131,6 +131,38 @@ SELECT is((SELECT array_agg(l.body #>> '{callback,id}' ORDER BY l.ord) FROM fx.l
 SELECT throws_ok($$ SELECT fx.execute(66, fx.command('reschedule', 's', role => 'operator', args => fx.at(1500)) || '{"run": 1}',
 	fx.command('reschedule', 's+', role => 'operator', args => fx.at(1000)) || '{"run": 1}') $$, 'CB002', NULL, 'linked ones are not for one run');
 
+-- ---- a zone's rules have changed ----
+CREATE FUNCTION pg_temp.stored(p_name text, p_local text, p_at text, p_due text DEFAULT NULL) RETURNS void LANGUAGE plpgsql
+AS $$
+BEGIN
+	PERFORM fx.asked(p_name, 5000);
+	UPDATE callback SET promise_local = p_local::timestamp, promise_at = p_at::timestamptz, due_at = coalesce(p_due, p_at)::timestamptz, expires_at = coalesce(p_due, p_at)::timestamptz + interval '1 day'
+	 WHERE tenant_id = fx.t() AND callback_id = fx.id(p_name);
+	PERFORM fx.settle();
+END
+$$;
+CREATE FUNCTION pg_temp.recompute(p_name text, p_role text DEFAULT 'operator') RETURNS text LANGUAGE sql VOLATILE
+AS $$
+	SELECT fx.does(70, 'reschedule', p_name, v => fx.v(p_name), role => p_role, by => CASE p_role WHEN 'supervisor' THEN 9 END, args => '{"recompute": true}')
+$$;
+SELECT pg_temp.stored('z', '2026-11-24T10:00', '2026-11-24T08:00Z'), pg_temp.stored('z+', '2026-11-24T10:00', '2026-11-24T09:00Z'),
+	pg_temp.stored('z2', '2026-10-25T02:30', '2026-10-25T01:30Z'), pg_temp.stored('z3', '2027-03-28T02:30', '2027-03-28T00:30Z'),
+	pg_temp.stored('zr', '2026-11-24T10:00', '2026-11-24T08:00Z', '2026-11-25T12:00Z'), pg_temp.stored('zd', '2026-09-21T16:14', '2026-09-21T14:13Z');
+SELECT is((SELECT string_agg(n, ' ' ORDER BY n) FROM unnest('{z,z+,z2,z3,zr,zd}'::text[]) n WHERE promise_astray(fx.c(n), fx.ts(70))), 'z z3 zr',
+	'astray is what does not read as its wall time, and is still to come');
+SELECT is(pg_temp.recompute('z', 'contact'), 'not_found', 'not for contacts');
+SELECT is(pg_temp.recompute('z', 'supervisor'), 'not_found', 'nor for supervisors');
+SELECT is(pg_temp.recompute('z'), 'ok', 'the old rules'' instant');
+SELECT is((SELECT jsonb_build_array(c.promise_local, c.promise_at, c.due_at, c.expires_at) FROM fx.c('z') c),
+	to_jsonb(ARRAY['2026-11-24T10:00:00', to_jsonb('2026-11-24T09:00Z'::timestamptz) #>> '{}', to_jsonb('2026-11-24T09:00Z'::timestamptz) #>> '{}', to_jsonb('2026-11-25T09:00Z'::timestamptz) #>> '{}']),
+	'becomes the new ones'', and its window with it');
+SELECT is(pg_temp.recompute('z'), 'unchanged', 'once');
+SELECT is(pg_temp.recompute('z+'), 'unchanged', 'what reads as its wall time stays');
+SELECT is(pg_temp.recompute('z2'), 'unchanged', 'of a time that comes twice, the second too');
+SELECT is(pg_temp.recompute('z3'), 'ok', 'a wall time that there is not any more');
+SELECT is((SELECT promise_at || ' ' || promise_local FROM fx.c('z3')), ('2027-03-28T01:30Z'::timestamptz)::text || ' 2027-03-28 03:30:00', 'is moved forward, as ever');
+SELECT is(pg_temp.recompute('zr'), 'ok', 'one that is to be tried again');
+SELECT is((SELECT jsonb_build_array(promise_at = '2026-11-24T09:00Z', due_at = '2026-11-25T12:00Z') FROM fx.c('zr')), '[true, true]', 'keeps the time of that');
 SELECT is(fx.broken(), '', 'rows and log agree');
 SELECT * FROM finish();
 ROLLBACK;

@@ -82,6 +82,7 @@ row("POST", "/v1/callbacks/bulk", "401 401 | 403 403 200 200 | 403 200 200 | 200
 row("GET", "/v1/agents", "401 401 | 403 403 200 200 | 403 200 200 | 200")
 row("GET", "/v1/queues", "401 401 | 403 403 200 200 | 403 200 200 | 200")
 row("GET", "/v1/queues/{name}/slots", "401 401 | 403 403 404 404 | 403 404 404 | 404")   # no queue is called that
+row("POST", "/v1/queues/{name}/openings", "401 401 | 403 403 403 404 | 403 403 404 | 404", body={})
 row("POST", "/v1/callbacks/{id}/assign", "401 401 | 403 403 200 200 | 403 404 404 | 200", "asked", {"version": True, "agent": "ann"})
 # one that waits is nobody's yet: no agent moves it
 row("POST", "/v1/callbacks/{id}/reschedule", "401 401 | 403 403 200 200 | 403 404 404 | 200", "asked",

@@ -404,3 +404,29 @@ def test_callbackctl_moves(world, contact):
     assert promise(world, contact.id)[1:3] == ("Europe/London", "2026-11-24 09:00")
     assert "due already" in ctl(world, "now", contact.id, status=1)
     assert world.rows("SELECT reason FROM callback") == [(None,)]
+
+
+def test_a_zones_rules_change(world):
+    """Berlin gives up summer time: whoever was promised ten o'clock in July is called at ten o'clock."""
+    world.company(queues__0__hours={"time_zone": "Europe/Berlin", "week": {day: ["08:00-18:00"] for day in ("mon", "tue", "wed", "thu", "fri")}},
+                  forms__0__horizon_s=31536000)
+    kept, moved = world.visit(when="2026-12-01T10:00"), world.visit(when="2027-07-01T10:00")
+    assert moved["promise"]["at"] == "2027-07-01T08:00:00.000Z"
+    # as it was stored under the rules that are over
+    world.rows("UPDATE callback SET promise_at = promise_at + interval '1 hour', due_at = due_at + interval '1 hour', "
+               "expires_at = expires_at + interval '1 hour' WHERE callback_id = %s RETURNING 1", moved["id"])
+    world.rows("UPDATE opening SET opens_at = opens_at + interval '1 hour', closes_at = closes_at + interval '1 hour' "
+               "WHERE opens_at > '2027-04-01' RETURNING 1")
+    line = f"{moved['id']}  2027-07-01T10:00:00 Europe/Berlin  from 2027-07-01T09:00:00.000Z to 2027-07-01T08:00:00.000Z\n"
+    assert ctl(world, "recompute", "-n") == line + "1 promises would be moved; 0 had changed meanwhile\n"
+    sue = world.person("sue", stream=True)
+    assert sue.post("/v1/callbacks/bulk", {"filter": {"promise": "astray"}, "action": "recompute"}, status=422)["errors"][0]["field"] == "action"
+    assert ctl(world, "recompute") == line + "1 promises moved; 0 had changed meanwhile\n"
+    told = sue.stream.expect("callback.rescheduled")
+    assert told["before_at"] == "2027-07-01T09:00:00.000Z" and told["callback"]["due_at"] == "2027-07-01T08:00:00.000Z"
+    assert ctl(world, "recompute") == "0 promises moved; 0 had changed meanwhile\n"
+    assert world.rows("SELECT count(*) FROM opening WHERE opens_at = '2027-07-01T06:00Z'") == [(1,)]
+    sue_sees = sue.get(f"/v1/callbacks/{kept['id']}")["callback"]
+    assert sue_sees["promise_at"] == "2026-12-01T09:00:00.000Z"
+    for path, value in (("promise", "lost"),):
+        assert sue.http.get("/v1/callbacks", params={path: value}).status_code == 422
