@@ -106,7 +106,7 @@ static const struct {
 	{ "preferred: nobody knows him", "a:-:10:ready", "1:-:0:50::z+120", "one/-/20", "1>a" },
 	{ "preferred: by himself, where all are rung", "a:-:10:ready b:-:20:ready", "1:-:0:50::b+0", "ring9/-/20", "1>b" },
 	{ "preferred: before the strategy", "a:-:10:ready:0/0/0/1 b:-:20:ready:0/0/0/9", "1:-:0:50::b+0", "top_down/-/20", "1>b" },
-	{ "preferred: the first who wants him gets him", "a:-:10:ready b:-:20:ready", "1:-:0:50::b+0 2:-:0:51::b+120", "one/-/20", "1>b next=121" },
+	{ "preferred: the first who wants him gets him", "a:-:10:ready b:-:20:ready", "1:-:0:50::b+0 2:-:0:51::b+120", "one/-/20", "1>b" },
 	{ "preferred: while it is closed nobody", "a:-:10:ready b:-:20:ready", "1:-:0:50::b+120", "one/-/20/150-160", "next=150" },
 
 	{ "the queue is open", "a:-:10:ready", "1:-:0:50", "one/-/20/90-110", "1>a" },
