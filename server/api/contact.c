@@ -182,9 +182,11 @@ show_page(struct api_call *call, const json_t *image, json_t *doc, const json_t 
 	char *link = public_link(call, call->args[0]), *path = public_path(call, call->args[0]);
 
 	when_words(shown != NULL ? shown : "", when);
+	bool again_then = due != NULL && json_int(doc, "attempts", 0) > 0;
+
 	set(doc, "now",
-	    due != NULL ? "We will call you again at the time below."
-			: words_for(json_text(doc, "state"))->now);
+	    again_then ? "We will call you again at the time below."
+		       : words_for(json_text(doc, "state"))->now);
 	set(doc, "when", when);
 	if (due != NULL)
 		when_words(local != NULL ? local : "", asked);

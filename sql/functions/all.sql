@@ -50,6 +50,7 @@
 \ir linked_settle.sql
 \ir execute.sql
 \ir intake.sql
+\ir intake_gate.sql
 \ir promise_move.sql
 \ir linked_lead.sql
 \ir decide_move.sql

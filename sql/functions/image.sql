@@ -18,8 +18,7 @@ AS $$
 		',"ended_at":' || ms(c.ended_at), ',"rule_version":' || c.rule_version, ',"rule":' || c.rule,
 		',"offer_timeout_s":' || c.offer_timeout_s, ',"caller_id":"' || c.caller_id || '"', ',"preferred_agent":' || c.preferred_agent,
 		',"preferred_for_s":' || c.preferred_for_s,
-		CASE WHEN c.booked THEN ',"booked":true' END, ',"zones":' || array_to_json(c.zones)::text,
-		',"region":"' || c.region || '"', ',"number_type":"' || c.number_type || '"', '}')
+		CASE WHEN c.booked THEN ',"booked":true' END, ',"zones":' || array_to_json(c.zones)::text, '}')
 $$;
 
 CREATE FUNCTION image_offer(o offer, p_seq bigint) RETURNS text

@@ -6,6 +6,7 @@
 --   repeated   known or same_as because of the key
 --   note       how the time asked for was understood, see wall_time(); next_opening: the queue is closed then;
 --              quiet_hours: he may not be called then
+--   zone_named he said where he is; zones: see tables/callback.sql
 --   links      the form's duplicates = 'link'; open: its number has an open callback
 --   class_id   NULL: the class does not exist yet, see class_create()
 --   leader_id  the callback that is called in its stead, see intake_link()
@@ -57,7 +58,8 @@ CREATE TYPE intake AS (
 	zones		text[],
 	region		text,
 	number_type	text,
-	preferred_for_s	int
+	preferred_for_s	int,
+	zone_named	boolean
 );
 
 -- intake_taken: whether the element becomes a callback.
@@ -70,18 +72,12 @@ AS $$ SELECT r.refusal IS NULL AND r.known IS NULL AND r.same_as IS NULL $$;
 -- the planner cannot turn around: it has to be one search of an index, whatever it believes about sizes; forms and
 -- zones, of which a batch has few, are looked up once each. What no rule matches, the form places; the opening hours
 -- are those of the queue that it comes to.
--- Reads tenant, form, queue, opening, region_zone, requirement_class, rule_set, rule, time_zone, event, idempotency_key, callback, contact.
+-- Reads form, queue, opening, requirement_class, rule_set, rule, time_zone, event, idempotency_key, callback, contact.
 -- Needs tenant_lock().
 CREATE FUNCTION intake_read(p_tenant int, p_now timestamptz, p_callbacks jsonb) RETURNS intake[]
 LANGUAGE plpgsql STABLE
 AS $$
-DECLARE
-	v_tenant tenant;
-	v_quiet boolean;
 BEGIN
-	SELECT * INTO v_tenant FROM tenant t WHERE t.tenant_id = p_tenant;
-	v_quiet := v_tenant.calling_hours IS NOT NULL
-		OR EXISTS (SELECT FROM queue q WHERE q.tenant_id = p_tenant AND q.calling_hours IS NOT NULL);
 	RETURN ARRAY(
 	WITH x AS MATERIALIZED (
 		SELECT *
@@ -91,8 +87,7 @@ BEGIN
 			subject, language, notes, case_information, consent, address, asked, instant, time_zone, key, fingerprint,
 			region, number_type, hold, n)
 	), f AS MATERIALIZED (
-		SELECT f.*, coalesce(f.priority, q.priority) AS rank, q.promise_window_s, q.hours IS NOT NULL AS has_hours, q.slots IS NOT NULL AS has_slots, q.last_agent_days,
-			q.last_agent_for_s, c.class_id
+		SELECT f.*, coalesce(f.priority, q.priority) AS rank, q.promise_window_s, q.hours IS NOT NULL AS has_hours, q.slots IS NOT NULL AS has_slots, c.class_id
 		  FROM (SELECT DISTINCT x.form FROM x) d
 		 CROSS JOIN LATERAL (SELECT * FROM form WHERE tenant_id = p_tenant AND form_id = d.form AND NOT removed LIMIT 1) f
 		 CROSS JOIN LATERAL (SELECT * FROM queue WHERE tenant_id = p_tenant AND queue_id = f.queue_id LIMIT 1) q
@@ -104,7 +99,7 @@ BEGIN
 		 CROSS JOIN LATERAL (SELECT * FROM time_zone WHERE name = d.time_zone LIMIT 1) z
 	), t AS MATERIALIZED (
 		SELECT x.*, f.form_id, f.form_key, f.queue_id AS form_queue, f.skills AS form_skills, f.class_id AS form_class, f.rank AS form_rank,
-			f.priority AS form_priority, f.has_hours AS form_hours, f.has_slots AS form_slots, f.last_agent_days AS form_last_days, f.last_agent_for_s AS form_last_for_s, f.promise_window_s AS form_window,
+			f.priority AS form_priority, f.has_hours AS form_hours, f.has_slots AS form_slots, f.promise_window_s AS form_window,
 			f.duplicates = 'link' AS links, f.horizon_s, f.notice_s, f.closed, f.consent_text, z.name AS zone,
 			CASE WHEN x.fingerprint IS NULL THEN '' ELSE decode(x.fingerprint, 'hex') END AS print,
 			CASE WHEN x.asked <> 'asap' AND x.instant IS NULL THEN wall_time(local_time(x.asked), z.name) END AS wall,
@@ -141,32 +136,23 @@ BEGIN
 			coalesce(g.priority, t.form_rank) AS rank, coalesce(g.has_hours, t.form_hours) AS has_hours, coalesce(g.has_slots, t.form_slots) AS has_slots,
 			coalesce(t.instant, t.asked, 'asap') = 'asap' AS asap,
 			coalesce(g.promise_window_s, t.form_window) AS promise_window_s,
-			CASE WHEN v_quiet AND t.time_zone IS NULL THEN (SELECT z.zones FROM region_zone z WHERE z.region = t.region LIMIT 1) END AS zones,
-			callback_blocked(v_tenant, t.region, t.number_type) AS blocked,
-			(SELECT s.version FROM s) AS rule_version, g.rule, g.offer_timeout_s, g.caller_id,
-			coalesce(g.preferred_agent, l.agent_id) AS preferred_agent,
-			CASE WHEN g.preferred_agent IS NOT NULL THEN g.preferred_for_s
-				WHEN l.agent_id IS NOT NULL THEN coalesce(g.last_agent_for_s, t.form_last_for_s) END AS preferred_for_s
+			(SELECT s.version FROM s) AS rule_version, g.rule, g.offer_timeout_s, g.caller_id, g.preferred_agent, g.preferred_for_s
 		  FROM t LEFT JOIN g ON g.n = t.n
-		  LEFT JOIN LATERAL (SELECT last_agent(p_tenant, t.phone, p_now - make_interval(days => coalesce(g.last_agent_days, t.form_last_days)))
-			AS agent_id WHERE coalesce(g.last_agent_days, t.form_last_days) > 0 AND g.preferred_agent IS NULL) l ON true
 	), h AS (
-		SELECT u.*, CASE
-			WHEN v_quiet THEN intake_callable(p_tenant, u.queue_id, coalesce(u.zones, ARRAY[u.zone]), u.asked_at, p_now)
-			WHEN u.has_hours
+		SELECT u.*, CASE WHEN u.has_hours
 			-- what was asked for may be a minute old, and the queue closed since
 			THEN CASE WHEN o.opens_at > greatest(u.asked_at, p_now) THEN o.opens_at WHEN o.opens_at IS NOT NULL THEN u.asked_at END
 			ELSE u.asked_at END AS promise_at
 		  FROM u
 		  LEFT JOIN LATERAL (SELECT * FROM opening
-			WHERE u.has_hours AND NOT v_quiet AND tenant_id = p_tenant AND queue_id = u.queue_id
+			WHERE u.has_hours AND tenant_id = p_tenant AND queue_id = u.queue_id
 				AND closes_at > greatest(u.asked_at, p_now)
 			ORDER BY closes_at LIMIT 1) o ON true
 	), k AS (
 		SELECT h.*, known.body AS known, known.seq AS known_seq,
 			CASE WHEN known.seq IS NOT NULL THEN CASE WHEN h.by_key AND h.known_print <> h.print THEN 'key_reused' END
 				WHEN h.form_id IS NULL THEN 'unknown_form'
-				WHEN h.zone IS NULL OR h.promise_at IS NULL OR h.blocked IS NOT NULL OR octet_length(h.key) > 255
+				WHEN h.zone IS NULL OR h.promise_at IS NULL OR octet_length(h.key) > 255
 					OR h.asked_at < p_now - interval '60 s' OR h.asked_at > p_now + seconds(h.horizon_s)
 					OR h.closed = 'refuse' AND h.promise_at > h.asked_at
 					-- who holds a place was in time when he took it; intake_book() knows whether he does
@@ -179,11 +165,9 @@ BEGIN
 		CASE WHEN k.refusal = 'invalid' THEN
 			intake_errors(p_now, k.zone, k.time_zone, coalesce(k.instant, k.asked), k.asked_at,
 				CASE WHEN k.promise_at IS NULL OR k.closed = 'refuse' THEN k.promise_at ELSE k.asked_at END, k.horizon_s,
-				CASE WHEN k.hold IS NULL THEN k.notice_s ELSE 0 END, k.key, k.blocked,
-				moved_note(p_tenant, k.queue_id, v_quiet, greatest(k.asked_at, p_now))) END,
+				CASE WHEN k.hold IS NULL THEN k.notice_s ELSE 0 END, k.key) END,
 		CASE WHEN k.refusal IS NULL THEN k.known END, k.known_seq, NULL, k.known IS NOT NULL AND k.by_key,
-		CASE WHEN k.promise_at > k.asked_at THEN moved_note(p_tenant, k.queue_id, v_quiet, greatest(k.asked_at, p_now))
-			ELSE coalesce((k.wall).note, 'as_asked') END,
+		CASE WHEN k.promise_at > k.asked_at THEN 'next_opening' ELSE coalesce((k.wall).note, 'as_asked') END,
 		k.id, k.form_id, k.queue_id, k.skills, k.class_id, k.rank, k.promise_at,
 		CASE WHEN k.promise_at = (k.wall).at THEN (k.wall).local_at ELSE k.promise_at AT TIME ZONE k.zone END, k.zone,
 		CASE WHEN k.promise_window_s > 0 THEN k.promise_at + seconds(k.promise_window_s) END,
@@ -193,7 +177,7 @@ BEGIN
 		k.consent = 'true', CASE WHEN k.consent = 'true' THEN k.consent_text END, k.address, k.key, k.print,
 		k.rule_version, k.rule, k.offer_timeout_s, k.caller_id, k.preferred_agent,
 		CASE WHEN k.has_slots AND (NOT k.asap OR k.promise_at > k.asked_at) THEN CASE WHEN k.promise_at > k.asked_at THEN 'next' ELSE 'exact' END END,
-		k.hold, false, k.zones, k.region, k.number_type, k.preferred_for_s)::intake
+		k.hold, false, NULL, k.region, k.number_type, k.preferred_for_s, k.time_zone IS NOT NULL)::intake
 	  FROM k ORDER BY k.n);
 END
 $$;
@@ -215,38 +199,6 @@ BEGIN
 END
 $$;
 
--- last_agent: who spoke with that number last, since p_since; NULL: nobody who is still there.
--- Reads contact, attempt, agent.
-CREATE FUNCTION last_agent(p_tenant int, p_phone text, p_since timestamptz) RETURNS int
-LANGUAGE plpgsql STABLE
-AS $$
-BEGIN
-	RETURN (SELECT a.agent_id
-		  FROM contact k
-		 CROSS JOIN LATERAL (SELECT * FROM attempt x WHERE x.tenant_id = p_tenant AND x.callback_id = k.callback_id OFFSET 0) a
-		 CROSS JOIN LATERAL agent_row(p_tenant, a.agent_id) g
-		 WHERE k.tenant_id = p_tenant AND k.phone = p_phone AND a.answered_at >= p_since AND NOT g.removed
-		 ORDER BY a.answered_at DESC LIMIT 1);
-END
-$$;
-
--- intake_callable: the promise of who asks for p_asked: that, or the first moment from then on, and not before now, at which
--- he may be called: what was asked for may be a minute old. NULL: there is none.
-CREATE FUNCTION intake_callable(p_tenant int, p_queue int, p_zones text[], p_asked timestamptz, p_now timestamptz) RETURNS timestamptz
-LANGUAGE plpgsql STABLE
-AS $$
-DECLARE
-	v_from timestamptz := greatest(p_asked, p_now);
-	v_at timestamptz;
-BEGIN
-	IF p_asked IS NULL OR p_zones[1] IS NULL THEN
-		RETURN p_asked;
-	END IF;
-	v_at := callable_at(p_tenant, p_queue, p_zones, v_from);
-	RETURN CASE WHEN v_at = v_from THEN p_asked ELSE v_at END;
-END
-$$;
-
 -- moved_note: why a promise could not be for p_at: the queue is closed then, or if it is open, the contact has quiet hours.
 CREATE FUNCTION moved_note(p_tenant int, p_queue int, p_quiet boolean, p_at timestamptz) RETURNS text
 LANGUAGE plpgsql STABLE
@@ -262,13 +214,11 @@ $$;
 -- intake_errors: what is wrong with an element, by field. p_open_at: NULL, the queue is not open any
 -- more at or after p_at; or the next opening, if p_at is wrong for not being in one.
 CREATE FUNCTION intake_errors(p_now timestamptz, p_zone text, p_asked_zone text, p_asked text, p_at timestamptz, p_open_at timestamptz,
-	p_horizon_s int, p_notice_s int, p_key text, p_blocked text DEFAULT NULL, p_moved text DEFAULT 'next_opening') RETURNS jsonb
+	p_horizon_s int, p_notice_s int, p_key text, p_moved text DEFAULT 'next_opening') RETURNS jsonb
 LANGUAGE sql STABLE
 AS $$
 	SELECT jsonb_agg(jsonb_build_object('field', e.field, 'message', e.message))
 	  FROM (VALUES
-		('phone', CASE p_blocked WHEN 'blocked_country' THEN 'is a number in a country that is not called'
-			WHEN 'blocked_number_type' THEN 'is a kind of number that is not called' END),
 		('time_zone', CASE WHEN p_zone IS NULL AND p_asked_zone IS NOT NULL THEN 'is not a known IANA time zone'
 			WHEN p_zone IS NULL THEN 'is needed: the form''s own is not known' END),
 		('when', CASE

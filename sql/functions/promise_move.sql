@@ -130,7 +130,7 @@ BEGIN
 	END IF;
 	p.errors := intake_errors(p_now, p.zone, v_zone, v_asked, p.at,
 		CASE WHEN v_open IS NULL OR p_role = 'contact' AND f.closed = 'refuse' THEN v_open ELSE p.at END, v_horizon_s, CASE p_role WHEN 'contact' THEN f.notice_s END, NULL,
-		NULL, v_moved);
+		v_moved);
 	IF p.errors IS NOT NULL THEN
 		p.refusal := 'invalid';
 		RETURN p;

@@ -31,7 +31,7 @@ BEGIN
 	v_log := log_head(p_tenant, p_now);
 	v_head := v_log.head;
 	v_now := v_log.at;
-	v_rows := intake_read(p_tenant, v_now, p_callbacks);
+	v_rows := intake_judge(p_tenant, v_now, p_callbacks);
 	SELECT count(*), bool_or(r.class_id IS NULL), count(DISTINCT r.callback_id) + count(DISTINCT r.key) < count(*) + count(r.key),
 		bool_or(r.open) OR count(DISTINCT r.phone) < count(*) AND bool_or(r.links), bool_or(r.slot IS NOT NULL)
 	  INTO v_taken, v_new_class, v_same, v_linked, v_slots
@@ -41,7 +41,7 @@ BEGIN
 		RETURN QUERY SELECT * FROM class_create(p_tenant, v_now, v_head, v_rows);
 		GET DIAGNOSTICS v_taken = ROW_COUNT;
 		v_head := v_head + v_taken;
-		v_rows := intake_read(p_tenant, v_now, p_callbacks);
+		v_rows := intake_judge(p_tenant, v_now, p_callbacks);
 	END IF;
 	IF v_same THEN
 		v_rows := intake_same(v_rows);

@@ -117,7 +117,7 @@ AS $$ SELECT concat_ws(' ', x.kind, (x.body::jsonb #>> '{queue,seq}')::bigint - 
 SELECT is(pg_temp.hours(1, pg_temp.every('UTC', '09:00-17:00')), '2027-10-26', 'hours again');
 SELECT is(pg_temp.carry(fx.ts() + interval '20 days'), 'not_due', 'there is enough');
 SELECT is(pg_temp.carry(fx.ts() + interval '201 days', 5), 'stale_version', 'another version');
-SELECT is(pg_temp.carry(fx.ts() + interval '201 days', 0, 'administrator'), 'not_found', 'only the router''s');
+SELECT is(pg_temp.carry(fx.ts() + interval '201 days', 0, 'supervisor'), 'not_found', 'only the router''s, and who runs the company');
 SELECT is(pg_temp.carry(fx.ts() + interval '201 days', 0, 'router', '99999999999'), 'not_found', 'no such queue');
 SELECT is(pg_temp.carry(fx.ts() + interval '201 days', 0, 'router', '2'), 'not_due', 'a queue without hours');
 SELECT is(pg_temp.carry(fx.ts() + interval '201 days'), 'queue.changed 0 t', 'later they are carried on, with a new version');
