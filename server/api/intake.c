@@ -87,7 +87,9 @@ show_page(struct api_call *call, int status, json_t *values)
 	int queue_id = (int)json_int(in->form, "queue", 0);
 	const char *zone = json_text(in->form, "time_zone");
 
-	if (!slot_queue(call, queue_id) || !public_database_up(call))
+	/* Who looks too often sees the page that takes any time. */
+	if (!slot_queue(call, queue_id) || !public_database_up(call) ||
+	    slot_look(call, in->form) > 0)
 		return answer_page(call, status, in->form, values);
 	json_decref(in->values);
 	in->values = values;

@@ -39,6 +39,13 @@ slot_queue(const struct api_call *call, int queue_id)
 	return json_is_object(json_object_get(queue, "slots"));
 }
 
+int64_t
+slot_look(struct api_call *call, const json_t *form)
+{
+	return intake_limit_network(api_buckets(call->api), form, 's', http_peer(call->req),
+	    LOOKS_BURST, LOOKS_PERIOD_MS, clock_mono_ms());
+}
+
 enum http_verdict
 slot_load(struct api_call *call, const struct slot_ask *ask,
     void (*then)(struct api_call *, const PGresult *, const char *))
@@ -170,8 +177,8 @@ form_slots(struct api_call *call)
 		return HTTP_DONE;
 	if (!slot_queue(call, ask.queue_id))
 		return no_slots(call);
-	int64_t wait_ms = intake_limit_network(api_buckets(call->api), form, 's',
-	    http_peer(call->req), LOOKS_BURST, LOOKS_PERIOD_MS, clock_mono_ms());
+	int64_t wait_ms = slot_look(call, form);
+
 	if (wait_ms > 0)
 		return public_problem(call, 429, "too-many-requests",
 		    "There were too many requests. Please try again later.",

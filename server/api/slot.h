@@ -21,6 +21,8 @@ struct slot_ask {
 
 /* True when the queue has slots. */
 bool slot_queue(const struct api_call *, int queue_id);
+/* Strangers look so often and no more: 0, or the ms after which one may again. */
+int64_t slot_look(struct api_call *, const json_t *form);
 /* Reads them, for then(). */
 enum http_verdict slot_load(struct api_call *, const struct slot_ask *,
     void (*then)(struct api_call *, const PGresult *, const char *err));

@@ -137,9 +137,9 @@ BEGIN
 END
 $$;
 
--- slot_of: the slot that begins at that wall time of p_zone, NULL: none does.
--- Reads opening, callback, slot_hold.
-CREATE FUNCTION slot_of(q queue, p_local timestamp, p_zone text, p_now timestamptz) RETURNS slot
+-- slot_shape: the slot that begins at that wall time of p_zone, as if nobody had a place in it; NULL: none does.
+-- Reads opening.
+CREATE FUNCTION slot_shape(q queue, p_local timestamp, p_zone text) RETURNS slot
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
@@ -161,7 +161,21 @@ BEGIN
 		END IF;
 	END IF;
 	s.places := slot_places(q.slots, p_local);
-	IF s.places = 0 THEN
+	s.booked := 0;
+	s.held := 0;
+	RETURN CASE WHEN s.places > 0 THEN s END;
+END
+$$;
+
+-- slot_of: the same, with what is taken of it.
+-- Reads opening, callback, slot_hold.
+CREATE FUNCTION slot_of(q queue, p_local timestamp, p_zone text, p_now timestamptz) RETURNS slot
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	s slot := slot_shape(q, p_local, p_zone);
+BEGIN
+	IF s.at IS NULL THEN
 		RETURN NULL;
 	END IF;
 	SELECT count(*) INTO s.booked FROM callback c
@@ -195,18 +209,39 @@ BEGIN
 END
 $$;
 
--- slot_list: the slots that begin from p_from on and before p_until, full ones too, in order.
+-- slot_start: when the slot would begin, by the wall clock, in which that wall time lies.
+CREATE FUNCTION slot_start(p_local timestamp, p_minutes int) RETURNS timestamp
+LANGUAGE sql IMMUTABLE
+AS $$
+	SELECT date_trunc('day', p_local)
+		+ floor(extract(epoch FROM p_local - date_trunc('day', p_local)) / 60 / p_minutes) * p_minutes * interval '1 minute'
+$$;
+
+-- slot_list: the slots that begin from p_from on and before p_until, full ones too, in order; strangers ask for it, so what is
+-- taken is counted once for all of them, and not for each.
 CREATE FUNCTION slot_list(q queue, p_from timestamptz, p_until timestamptz, p_now timestamptz) RETURNS SETOF slot
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
 	v_zone text := slot_zone(q);
+	v_minutes int := q.slots ->> 'minutes';
 BEGIN
 	RETURN QUERY
-	SELECT s.*
-	  FROM generate_series(date_trunc('day', p_from AT TIME ZONE v_zone), p_until AT TIME ZONE v_zone + interval '1 day',
-		(q.slots ->> 'minutes')::int * interval '1 minute') g
-	 CROSS JOIN LATERAL slot_of(q, g, v_zone, p_now) s
+	WITH b AS MATERIALIZED (
+		SELECT slot_start(c.promise_at AT TIME ZONE v_zone, v_minutes) AS local_at, count(*)::int AS n FROM callback c
+		 WHERE c.tenant_id = q.tenant_id AND c.queue_id = q.queue_id AND c.booked AND c.ended_at IS NULL
+		   AND c.promise_at >= p_from AND c.promise_at < p_until + v_minutes * interval '1 minute' GROUP BY 1
+	), h AS MATERIALIZED (
+		SELECT slot_start(o.slot_at AT TIME ZONE v_zone, v_minutes) AS local_at, count(*)::int AS n FROM slot_hold o
+		 WHERE o.tenant_id = q.tenant_id AND o.queue_id = q.queue_id AND o.until > p_now
+		   AND o.slot_at >= p_from AND o.slot_at < p_until + v_minutes * interval '1 minute' GROUP BY 1
+	)
+	SELECT s.at, s.ends_at, s.local_at, s.places, coalesce(b.n, 0), coalesce(h.n, 0)
+	  FROM generate_series(slot_start(p_from AT TIME ZONE v_zone - interval '3 hours', v_minutes), p_until AT TIME ZONE v_zone + interval '3 hours',
+		v_minutes * interval '1 minute') g
+	 CROSS JOIN LATERAL slot_shape(q, g, v_zone) s
+	  LEFT JOIN b ON b.local_at = s.local_at
+	  LEFT JOIN h ON h.local_at = s.local_at
 	 WHERE s.at >= p_from AND s.at < p_until
 	 ORDER BY s.at;
 END
@@ -288,14 +323,16 @@ DECLARE
 	v_until timestamptz;
 	f form;
 BEGIN
-	SELECT * INTO f FROM form u WHERE u.tenant_id = p_tenant AND u.form_id = (p_ask ->> 'form')::int;
-	v_from := greatest((wall_time(v_day, v_zone)).at, v_now + seconds(coalesce(f.notice_s, 0)));
-	v_until := least((wall_time(v_day + (p_ask ->> 'days')::int * interval '1 day', v_zone)).at,
-		v_now + seconds(coalesce(f.horizon_s, 31536000)));
 	SELECT * INTO q FROM queue_row(p_tenant, (p_ask ->> 'queue')::int) u WHERE NOT u.removed;
 	IF q.slots IS NULL THEN
 		RETURN NULL;
 	END IF;
+	SELECT * INTO f FROM form u WHERE u.tenant_id = p_tenant AND u.form_id = (p_ask ->> 'form')::int;
+	v_from := greatest((wall_time(v_day, v_zone)).at, v_now + seconds(coalesce(f.notice_s, 0)));
+	-- of short slots not so many days: three thousand are 50 ms
+	v_until := least((wall_time(v_day + least((p_ask ->> 'days')::int, greatest(3000 * (q.slots ->> 'minutes')::int / 1440, 1))
+			* interval '1 day', v_zone)).at,
+		v_now + seconds(coalesce(f.horizon_s, 31536000)));
 	RETURN jsonb_build_object('queue', q.queue_id, 'time_zone', slot_zone(q), 'slots', (
 		SELECT coalesce(jsonb_agg(jsonb_build_object('starts_at', ms(s.at), 'ends_at', ms(s.ends_at),
 				'local', to_char(s.at AT TIME ZONE v_zone, 'YYYY-MM-DD"T"HH24:MI:SS'), 'places', s.places, 'booked', s.booked,

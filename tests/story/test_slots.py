@@ -251,6 +251,19 @@ def test_no_crowd_of_holds_from_one_address(world):
     assert slots(world)["2026-11-25T14:00"] == 1
 
 
+def test_who_looks_too_often_is_told_to_wait(world):
+    open_shop(world)
+    with world.servers[0].client(headers=JSON) as client:
+        answers = [client.get("/f/demo/slots?days=1")]
+        while answers[-1].status_code == 200 and len(answers) < 1000:
+            answers.append(client.get("/f/demo/slots?days=1"))
+    assert len(answers) > 120 and answers[-1].status_code == 429
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+    # the page goes on: with any time instead, or what has come back meanwhile
+    assert world.servers[0].client(headers=PAGE).get("/f/demo").status_code == 200
+    assert world.visit(when=TOMORROW)["when_note"] == "as_asked"
+
+
 def test_scripts_of_the_forms_origins_may_ask(world):
     open_shop(world, forms__0__origins=["https://shop.example"])
     with world.servers[0].client(headers={**JSON, "Origin": "https://shop.example"}) as client:
