@@ -41,14 +41,12 @@ hours_read(struct hours *h, const json_t *list, const char **why)
 	return true;
 }
 
-int64_t
-hours_from(const struct hours *h, int64_t at)
+/* The first that closes after it; NULL: none that is known. */
+static const struct opening *
+opening_after(const struct hours *h, int64_t at)
 {
 	size_t low = 0, high = h->n;
 
-	if (!h->some)
-		return at;
-	/* The first that closes after it. */
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
@@ -57,7 +55,31 @@ hours_from(const struct hours *h, int64_t at)
 		else
 			low = middle + 1;
 	}
-	if (low == h->n)
+	return low < h->n ? &h->list[low] : NULL;
+}
+
+int64_t
+hours_from(const struct hours *h, int64_t at)
+{
+	if (!h->some)
+		return at;
+	const struct opening *o = opening_after(h, at);
+
+	if (o == NULL)
 		return INT64_MAX;
-	return h->list[low].opens_at > at ? h->list[low].opens_at : at;
+	return o->opens_at > at ? o->opens_at : at;
+}
+
+bool
+hours_open(const struct hours *h, int64_t at, int64_t *until)
+{
+	*until = INT64_MAX;
+	if (!h->some)
+		return true;
+	const struct opening *o = opening_after(h, at);
+
+	if (o == NULL || o->opens_at > at)
+		return false;
+	*until = o->closes_at;
+	return true;
 }

@@ -27,5 +27,7 @@ void hours_fini(struct hours *);
 bool hours_read(struct hours *, const json_t *list, const char **why);
 /* The first moment at or after at when it is open; INT64_MAX: none that is known. */
 int64_t hours_from(const struct hours *, int64_t at);
+/* False: it is closed then. True: it is open, and closes at *until; INT64_MAX: never. */
+bool hours_open(const struct hours *, int64_t at, int64_t *until);
 
 #endif

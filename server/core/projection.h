@@ -94,6 +94,11 @@ const json_t *projection_form(const struct projection *, const char *key);
 void projection_each_form(const struct projection *,
     void (*)(void *arg, const char *key, const json_t *image), void *arg);
 const json_t *projection_queue(const struct projection *, int queue_id);	/* image */
+/*
+ * Whether the queue is open then. *until: when it closes; of one that is closed, when it opens; INT64_MAX
+ * never, or nothing is known. False, and INT64_MAX, of an unknown queue.
+ */
+bool projection_queue_open(const struct projection *, int queue_id, int64_t at, int64_t *until);
 const json_t *projection_skill(const struct projection *, int skill_id);	/* image */
 int projection_queue_by_name(const struct projection *, const char *name);	/* 0: none */
 const json_t *projection_tenant(const struct projection *);			/* image */

@@ -81,6 +81,20 @@ projection_queue(const struct projection *p, int queue_id)
 	return q != NULL ? q->image : NULL;
 }
 
+bool
+projection_queue_open(const struct projection *p, int queue_id, int64_t at, int64_t *until)
+{
+	const struct queue *q = settings_queue_find(p, queue_id);
+
+	*until = INT64_MAX;
+	if (q == NULL || q->removed)
+		return false;
+	if (hours_open(&q->hours, at, until))
+		return true;
+	*until = hours_from(&q->hours, at);
+	return false;
+}
+
 const json_t *
 projection_skill(const struct projection *p, int skill_id)
 {

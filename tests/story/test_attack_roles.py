@@ -30,6 +30,8 @@ ALL = "{0} {0} | {0} {0} {0} {0} | {0} {0} {0} | {0}"
 row("GET", "/f/{form}", ALL.format(200))
 row("OPTIONS", "/f/{form}", ALL.format(204))
 row("POST", "/f/{form}", ALL.format(201), body={"phone": "+49 30 99988877"})
+row("GET", "/f/{form}/open", ALL.format(200))
+row("OPTIONS", "/f/{form}/open", ALL.format(204))
 # the demo form's queue has no slots
 row("GET", "/f/{form}/slots", ALL.format(404))
 row("OPTIONS", "/f/{form}/slots", ALL.format(204))

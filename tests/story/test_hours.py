@@ -113,3 +113,26 @@ def test_hours_are_carried_on_before_they_run_out(world):
     assert 398 < known_days(0) < 401
     world.advance(250 * 86400)
     world.until(lambda: known_days(250) > 398, "more hours are known")
+
+
+def is_open(world, seconds=None, status=200):
+    with world.servers[0].client() as client:
+        answer = client.get("/f/demo/open", params={} if seconds is None else {"for": seconds})
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def test_a_website_asks_whether_it_is_open_and_for_how_long(world):
+    text = "{:%Y-%m-%dT%H:%M:00.000Z}".format
+    assert is_open(world, 86400) == {"open": True, "open_for": True, "for_s": 86400}, "a queue without hours always is"
+    world.company(queues__0__hours=hours((-10, 10), (30, 50)))
+    assert is_open(world) == {"open": True, "open_for": True, "for_s": 0, "closes": text(at(10))}
+    assert is_open(world, 600)["open_for"] and not is_open(world, 601)["open_for"]
+    world.advance(600)
+    assert is_open(world, 60) == {"open": False, "open_for": False, "for_s": 60, "opens": text(at(30))}
+    for wrong in ("-1", "soon", "", "31622401", "1.5"):
+        assert is_open(world, wrong, 422)["errors"][0]["field"] == "for"
+    world.company(queues__0__hours={"time_zone": "UTC", "week": {}})
+    assert is_open(world) == {"open": False, "open_for": False, "for_s": 0}
+    with world.servers[0].client() as client:
+        assert client.get("/f/nothing/open").status_code == 404

@@ -298,6 +298,11 @@ const struct api_route api_routes_slot[] = {
 	{ NULL, NULL, API_PUBLIC, API_BODY_NONE, NULL },
 };
 
+const struct api_route api_routes_open[] = {
+	{ "GET", "/f/{form}/open", API_PUBLIC, API_BODY_NONE, elsewhere },
+	{ "OPTIONS", "/f/{form}/open", API_PUBLIC, API_BODY_NONE, elsewhere },
+	{ NULL, NULL, API_PUBLIC, API_BODY_NONE, NULL },
+};
 const struct api_route api_routes_contact[] = {
 	{ "GET", "/c/{token}", API_PUBLIC, API_BODY_NONE, elsewhere },
 	{ "POST", "/c/{token}/cancel", API_PUBLIC, API_BODY_FORM, elsewhere },
