@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "core/explain.h"
 #include "node/node.h"
 #include "node/tenant.h"
 
@@ -115,6 +116,21 @@ describe_due(json_t *doc, const json_t *all, const json_t *image)
 	    doc, "due", json_pack("{s:s, s:s, s:s}", "local", local, "time_zone", zone, "at", at));
 }
 
+/* Of one that is in the queue, where; null: that is not known. */
+static void
+describe_position(const struct api_call *call, json_t *doc, const json_t *image)
+{
+	const struct projection *p = tenant_projection(call->tenant);
+	const char *state = json_text(doc, "state");
+	struct id id;
+
+	if (strcmp(state, "queued") != 0 && strcmp(state, "offered") != 0)
+		return;
+	int position = json_id(image, "id", &id) ? projection_position(p, id) : 0;
+
+	json_object_set_new(doc, "position", position > 0 ? json_integer(position) : json_null());
+}
+
 static json_t *
 describe(const struct api_call *call, const json_t *all)
 {
@@ -125,6 +141,7 @@ describe(const struct api_call *call, const json_t *all)
 	const char *state = json_text(doc, "state");
 
 	describe_due(doc, all, image);
+	describe_position(call, doc, image);
 	json_object_set_new(doc, "attempts", json_integer(json_int(image, "attempts", 0)));
 	json_object_set_new(doc, "cancellable", json_boolean(words_for(state)->cancellable));
 	json_object_set_new(doc, "reschedulable", json_boolean(is_waiting(state)));

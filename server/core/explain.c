@@ -189,3 +189,17 @@ projection_explain(struct projection *p, struct id callback, int64_t now_ms)
 	}
 	return said;
 }
+
+int
+projection_position(const struct projection *p, struct id callback)
+{
+	const struct callback *cb = live_find(p, callback);
+
+	if (cb == NULL)
+		return 0;
+	if (cb->place == PLACE_PROPOSED || cb->place == PLACE_OFFERED)
+		return 1;
+	json_int_t before = cb->place == PLACE_DUE ? ahead(cb) : AHEAD_MAX;
+
+	return before < AHEAD_MAX ? (int)before + 1 : 0;
+}

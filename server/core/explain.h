@@ -23,5 +23,10 @@ struct projection;
  * NULL: it has ended, is not known, or waits behind all that are held in memory.
  */
 json_t *projection_explain(struct projection *, struct id callback, int64_t now_ms);
+/*
+ * The place in its queue of one that is due, from 1 on, in the order in which they are asked for; 1 of one that is
+ * being offered. 0: it is not due, or behind so many that they are not counted.
+ */
+int projection_position(const struct projection *, struct id callback);
 
 #endif

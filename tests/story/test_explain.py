@@ -82,3 +82,22 @@ def test_by_callbackctl(world):
     assert said.endswith("now       Nobody who is signed in has the skill loans at level 9 or more.\n")
     assert "no such callback" in ctl(world, "explain", "01900000-0000-7000-8000-000000000000", status=1)
     assert house.json.loads(ctl(world, "explain", asked["id"], "-j"))["now"]["why"] == "nobody_available"
+
+
+def test_a_contact_sees_his_place_in_the_queue(world):
+    def place(asked):
+        with world.servers[0].client(headers={"Accept": "application/json"}) as client:
+            return client.get(world.link(asked)).json().get("position", "none")
+
+    first, second, later = world.visit(), world.visit(), world.visit(when="2026-11-24T15:00")
+    world.until(lambda: place(second) == 2, "second in the queue")
+    assert (place(first), place(later)) == (1, "none")
+    with world.servers[0].client(headers={"Accept": "text/html"}) as client:
+        assert "Your place in the queue: 2" in client.get(world.link(second)).text
+        assert "place in the queue" not in client.get(world.link(later)).text
+    ann = world.person("ann", ready=True)
+    offer = ann.offered(first["id"])
+    assert place(first) == 1
+    ann.accept(offer)
+    world.until(lambda: place(second) == 1, "next")
+    assert place(first) == "none"

@@ -25,6 +25,7 @@
 #include "base/conf.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "core/explain.h"
 #include "node/node.h"
 #include "node/tenant.h"
 
@@ -40,6 +41,7 @@ static struct {
 	json_t *form, *company;
 	const char *not_ready;
 	bool down, full;
+	int position;
 	struct bucket_table *buckets;
 	struct conf conf;
 	json_t *sent;			/* the element or command of the lane */
@@ -61,6 +63,7 @@ static struct {
 
 /* Queues without slots: what there is to choose from otherwise, tests/story/test_slots.py sees. */
 bool slot_queue(const struct api_call *call, int queue_id) { (void)call; (void)queue_id; return false; }
+int projection_position(const struct projection *p, struct id id) { (void)p; (void)id; return w.position; }
 int64_t slot_look(struct api_call *call, const json_t *form) { (void)call; (void)form; return 0; }
 enum http_verdict
 slot_load(struct api_call *call, const struct slot_ask *ask, void (*then)(struct api_call *, const PGresult *, const char *))
