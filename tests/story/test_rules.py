@@ -122,7 +122,7 @@ def test_a_trial_says_what_intake_will_do_and_why(world, adam):
     request = {"form": "demo", "language": "fr", "region": "DE", "case": {"product": "loan"}}
     tried = adam.post("/v1/rules/try", {"draft": RULES, "request": request})
     assert tried["rule"] == 1 and tried["name"] == "french-loans" and tried["passed"] == [] and "version" not in tried
-    assert tried["place"] == RULES["rules"][0]["then"]
+    assert tried["place"] == {**RULES["rules"][0]["then"], "preferred_for_s": 60}
     tried = adam.post("/v1/rules/try", {"draft": RULES, "request": request | {"language": "de", "case": {"sent_at": 5}}})
     assert "rule" not in tried and [p["why"] for p in tried["passed"]] == ["is false", "is false"]
     assert tried["place"]["queue"] == "sales" and tried["request"]["case"] == {"sent_at": 5}
