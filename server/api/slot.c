@@ -119,7 +119,8 @@ ask_read(struct api_call *call, struct slot_ask *ask)
 static enum http_verdict
 no_slots(struct api_call *call)
 {
-	return public_problem(call, 404, "no-slots", refusal_find("no_slots")->sentence, 0);
+	/* Only scripts come here, whatever they accept. */
+	return api_problem(call, 404, "no-slots", refusal_find("no_slots")->sentence);
 }
 
 /* What load_slots() says; NULL when it was answered. */
@@ -238,8 +239,8 @@ refuse_hold(struct api_call *call, const struct lane_answer *a)
 	const struct refusal *r = refusal_find(a->refusal);
 
 	/* A hold that is not found has run out, or was used. */
-	return public_problem(
-	    call, r->status, r->status == 404 ? "not-found" : "refused", r->sentence, 0);
+	return api_problem(
+	    call, r->status, r->status == 404 ? "not-found" : "refused", r->sentence);
 }
 
 static void

@@ -294,3 +294,12 @@ def test_callbackctl_shows_a_queues_slots(world):
     assert ctl(world, "show", "slots", status=2) == "callbackctl: show slots needs --queue, and nothing else\n"
     assert "there is no queue a/b" in ctl(world, "show", "slots", "-q", "a/b", status=1)
     assert "There is no such queue." in ctl(world, "show", "slots", "-q", "nothing", status=1)
+
+
+def test_a_script_that_does_not_say_what_it_accepts_is_answered_in_json(world):
+    with world.servers[0].client() as client:
+        answer = client.get("/f/demo/slots")
+        assert answer.status_code == 404 and answer.json()["detail"] == "Any time can be asked for: there are no slots to book."
+        assert client.post("/f/demo/holds", json={"when": TOMORROW}).json()["type"].endswith("no-slots")
+        answer = client.delete("/f/demo/holds/019000aa-0000-7000-8000-000000000001")
+        assert answer.status_code == 404 and answer.headers["Content-Type"].startswith("application/problem+json")
