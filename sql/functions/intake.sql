@@ -292,6 +292,11 @@ BEGIN
 		END IF;
 		p_rows[r.place] := v_row;
 	END LOOP;
+	-- who says the same once more is answered the same
+	FOR r IN SELECT u.ord + 1 AS place, u.same_as + 1 AS first FROM unnest(p_rows) u WHERE u.same_as IS NOT NULL LOOP
+		p_rows[r.place].refusal := p_rows[r.first].refusal;
+		p_rows[r.place].errors := p_rows[r.first].errors;
+	END LOOP;
 	RETURN p_rows;
 END
 $$;

@@ -1,7 +1,7 @@
 -- slots: what is wrong with them, when they begin over changes of clocks, how many places they have, and that no place is
 -- sold twice, whoever comes for it and how.
 \ir fixture/company.sql
-SELECT plan(91);
+SELECT plan(92);
 
 -- ---- what is wrong ----
 CREATE FUNCTION pg_temp.wrong(p_slots jsonb) RETURNS text LANGUAGE sql
@@ -115,6 +115,12 @@ SELECT is(pg_temp.submit('2026-09-21T14:20Z', pg_temp.element('c', 3, '2026-09-2
 SELECT is(fx.does(1, 'cancel', 'a1', role => 'contact'), 'ok', 'one is cancelled');
 SELECT is(pg_temp.submit('2026-09-21T20:01Z', pg_temp.element('d1', 2, '2026-09-22T10:00'), pg_temp.element('d2', 2, '2026-09-22T10:00')),
 	'22T08:00 as_asked booked | is a time at which no place is left; the next is 2026-09-22T10:30', 'and one other takes his place');
+
+SELECT is(pg_temp.submit('2026-09-21T20:02Z', VARIADIC ARRAY[pg_temp.element('d3', 1, '2026-09-22T10:00'), pg_temp.element('d3', 1, '2026-09-22T10:00'),
+		pg_temp.element('d4', 1, '2026-09-22T10:00', key), pg_temp.element('d5', 1, '2026-09-22T10:00', key), pg_temp.element('d6', 1, '2026-09-22T11:00', key || '{"fingerprint": "02"}')]),
+	concat_ws(' | ', VARIADIC array_fill('is a time at which no place is left; the next is 2026-09-22T10:30'::text, ARRAY[4]) || '{key_reused}'),
+	'who asks twice in one batch for a place that is gone, is refused twice')
+  FROM (VALUES ('{"key": "k", "fingerprint": "01"}'::jsonb)) v(key);
 
 -- ---- holds ----
 CREATE FUNCTION pg_temp.hold(p_name text, p_form int, p_args jsonb, p_now timestamptz DEFAULT '2026-09-21T20:10Z', p_kind text DEFAULT 'slot_hold', p_role text DEFAULT 'public')
