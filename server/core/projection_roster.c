@@ -329,10 +329,15 @@ roster_status(struct projection *p, const json_t *image, const char **why)
 	/* The idle tree is ordered by what is about to change. */
 	if (json_int(image, "idle_since_at", INT64_MIN) != a->idle_since)
 		set_available(p, a, false);
+	bool was_in = a->state != AGENT_LOGGED_OUT;
+
 	if (!status_parse(p, a, image, why))
 		return false;
 	a->status_seq = seq;
 	image_keep(&a->status, image);
+	/* Nobody waits for him any more, whether or not he was on duty. */
+	if (was_in && a->state == AGENT_LOGGED_OUT)
+		match_agent_wake(p, a);
 	roster_touch(p, a);
 	return true;
 }

@@ -153,6 +153,20 @@ queue_of(const struct world *w, int callback)
 	return &w->queues[w->classes[w->callbacks[callback].class].queue];
 }
 
+/* Who is asked before all others, and may be waited for; 0: nobody. */
+static int
+plain_preferred(const struct world *w, int callback)
+{
+	const struct world_callback *c = &w->callbacks[callback];
+	const struct world_agent *a = &w->agents[c->preferred];
+
+	if (!world_waits(w, callback) || c->preferred == 0 || a->removed ||
+	    strcmp(a->state, "logged_out") == 0 || !able(w, c->preferred, c->class) ||
+	    tried_at(c, c->preferred) != 0)
+		return 0;
+	return c->preferred;
+}
+
 static int
 plain_agents(const struct world *w, int callback, const bool *spare, int *agents)
 {
@@ -162,7 +176,14 @@ plain_agents(const struct world *w, int callback, const bool *spare, int *agents
 	bool fresh[AGENTS + 1] = { 0 }, tried[AGENTS + 1] = { 0 }, everybody = true, any = false;
 	int64_t key[AGENTS + 1], idle[AGENTS + 1], when[AGENTS + 1];
 	static const int64_t id[AGENTS + 1];
+	int preferred = plain_preferred(w, callback);
 
+	if (preferred != 0 && spare[preferred]) {
+		agents[0] = preferred;
+		return 1;
+	}
+	if (preferred != 0 && c->due_at + c->preferred_for_s * 1000 > w->now)
+		return 0;
 	for (int a = 1; a <= AGENTS; a++) {
 		int64_t at = tried_at(c, a);
 
@@ -303,6 +324,11 @@ step_submit(struct world *w)
 
 	world_submit(
 	    w, 1 + draw(CLASSES), draw(3) - 1, due, due, draw(4) > 0 ? 0 : due + draw(60000));
+	if (draw(3) > 0)
+		return;
+	w->callbacks[w->ncallbacks].preferred = 1 + draw(AGENTS);
+	w->callbacks[w->ncallbacks].preferred_for_s = draw(20);
+	world_changed(w, w->ncallbacks, "callback.changed");
 }
 
 static void
@@ -509,7 +535,8 @@ explained_first(const struct world *w, struct projection *p, char text[256])
 
 	text[0] = '\0';
 	for (int i = 1; i <= w->ncallbacks; i++) {
-		json_t *said = world_waits(w, i) ? projection_explain(p, world_callback_id(i), w->now) : NULL;
+		json_t *said =
+		    world_waits(w, i) ? projection_explain(p, world_callback_id(i), w->now) : NULL;
 		const char *why = json_string_value(json_object_get(said, "why"));
 
 		if (why != NULL && strcmp(why, "next") == 0 &&
@@ -519,8 +546,8 @@ explained_first(const struct world *w, struct projection *p, char text[256])
 			size_t n;
 
 			json_array_foreach (json_object_get(said, "agents"), n, agent)
-				at += snprintf(text + at, 256 - (size_t)at, "%s%d", n > 0 ? "+" : "",
-				    (int)json_integer_value(agent));
+				at += snprintf(text + at, 256 - (size_t)at, "%s%d",
+				    n > 0 ? "+" : "", (int)json_integer_value(agent));
 			first = i;
 		}
 		json_decref(said);

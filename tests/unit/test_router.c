@@ -516,6 +516,74 @@ who_is_able_no_more_need_not_be_tried(void **state)
 	story_end(s);
 }
 
+/* Class 1's only callback, for agent 2 if he comes within a minute; agent 1 could take it. */
+static struct story *
+story_of_preferred(const char *state)
+{
+	struct story *s = story_of("longest_idle", 120);
+
+	world_agent(s->w, 1, "", "ready", 1);
+	world_agent(s->w, 2, "", state, 2);
+	world_submit(s->w, 1, 0, NOW, NOW, 0);
+	s->w->callbacks[1].preferred = 2;
+	s->w->callbacks[1].preferred_for_s = 60;
+	world_changed(s->w, 1, "callback.changed");
+	load(s, 100, 100);
+	expect(s, "");
+	assert_int_equal(s->next_at, NOW + 60000);
+	return s;
+}
+
+static void
+who_is_preferred_comes(void **state)
+{
+	struct story *s = story_of_preferred("not_ready");
+
+	(void)state;
+	s->w->agents[2].state = "ready";
+	world_status(s->w, 2, "agent.ready");
+	expect(s, "offer 1>2");
+	story_end(s);
+}
+
+static void
+who_is_preferred_does_not_come(void **state)
+{
+	struct story *s = story_of_preferred("not_ready");
+
+	(void)state;
+	s->w->now += 60000;
+	expect(s, "offer 1>1");
+	story_end(s);
+}
+
+static void
+who_is_preferred_goes_home(void **state)
+{
+	static const char *const from[] = { "not_ready", "after_call_work" };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct story *s = story_of_preferred(from[i]);
+
+		s->w->agents[2].state = "logged_out";
+		world_status(s->w, 2, "agent.logged_out");
+		expect(s, "offer 1>1");
+		story_end(s);
+	}
+}
+
+static void
+who_is_preferred_is_able_no_more(void **state)
+{
+	struct story *s = story_of_preferred("not_ready");
+
+	(void)state;
+	world_agent_change(s->w, 2, "", true);
+	expect(s, "offer 1>1");
+	story_end(s);
+}
+
 /* ---- deadlines ---- */
 
 static void
@@ -826,6 +894,10 @@ main(void)
 		cmocka_unit_test(a_new_cool_down_counts_at_once),
 		cmocka_unit_test(a_skill_learnt_counts_at_once),
 		cmocka_unit_test(who_is_able_no_more_need_not_be_tried),
+		cmocka_unit_test(who_is_preferred_comes),
+		cmocka_unit_test(who_is_preferred_does_not_come),
+		cmocka_unit_test(who_is_preferred_goes_home),
+		cmocka_unit_test(who_is_preferred_is_able_no_more),
 		cmocka_unit_test(every_deadline_fires_once),
 		cmocka_unit_test(an_agent_is_lost),
 		cmocka_unit_test(he_comes_back_within_the_grace_time),
