@@ -18,6 +18,7 @@
 #include "api/when.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "core/explain.h"
 #include "node/node.h"
@@ -255,6 +256,9 @@ on_slots(struct api_call *call, const PGresult *res, const char *err)
 	json_t *slots = slot_read(res, err, &why);
 
 	/* Without them any time may be asked for: it is judged when it is sent. */
+	if (slots == NULL && why != NULL)
+		log_warn("slots=unread callback=%s why=\"%s\"",
+		    json_text(json_object_get(view->all, "callback"), "id"), why);
 	show_page(call, json_object_get(view->all, "callback"), describe(call, view->all), slots);
 	json_decref(slots);
 }
@@ -266,7 +270,9 @@ load_slots(struct api_call *call, json_t *all)
 	struct contact_view *view = call->data;
 	const json_t *image = json_object_get(all, "callback");
 	const char *zone = json_text(image, "promise_zone");
+	struct id id = { 0 };
 
+	json_id(image, "id", &id);
 	if (view == NULL) {
 		view = xcalloc(1, sizeof(*view));
 		call->data = view;
@@ -278,7 +284,8 @@ load_slots(struct api_call *call, json_t *all)
 	    &(struct slot_ask){ .queue_id = (int)json_int(image, "queue", 0),
 		.time_zone = zone != NULL ? zone : "UTC",
 		.days = SLOT_PAGE_DAYS,
-		.form_id = (int)json_int(image, "form", 0) },
+		.form_id = (int)json_int(image, "form", 0),
+		.callback = id },
 	    on_slots);
 }
 

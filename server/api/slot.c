@@ -55,6 +55,8 @@ slot_load(struct api_call *call, const struct slot_ask *ask,
 
 	if (ask->form_id != 0)
 		json_object_set_new(doc, "form", json_integer(ask->form_id));
+	if (!id_is_zero(ask->callback))
+		json_set_id(doc, "callback", ask->callback);
 	char *tenant = xasprintf("%d", tenant_id(call->tenant)), *text = json_line(doc);
 	char *now = xasprintf("%lld", (long long)node_now_ms(api_node(call->api)));
 	enum http_verdict verdict = api_query(

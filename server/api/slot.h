@@ -10,13 +10,15 @@
 #include <libpq-fe.h>
 
 #include "api/api.h"
+#include "base/id.h"
 
 struct slot_ask {
 	int queue_id;
 	const char *time_zone;	/* of who asks; a known one */
 	const char *from;	/* the first day there, "2026-11-24"; NULL: today */
 	int days;
-	int form_id;		/* whose notice and horizon are heeded; 0: none */
+	int form_id;		/* whose notice and horizon, and the quiet hours, are heeded; 0: none */
+	struct id callback;	/* the one that is to be moved; zero: none */
 };
 
 /* True when the queue has slots. */

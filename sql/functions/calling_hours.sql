@@ -59,6 +59,19 @@ BEGIN
 END
 $$;
 
+-- calling_spans: when in that time it is allowed in all of the zones.
+CREATE FUNCTION calling_spans(p_hours jsonb, p_zones text[], p_from timestamptz, p_until timestamptz) RETURNS tstzmultirange
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+	RETURN (SELECT range_intersect_agg(z.open) FROM (
+		SELECT coalesce(range_agg(tstzrange(h.opens_at, h.closes_at)) FILTER (WHERE h.opens_at IS NOT NULL), '{}') AS open
+		  FROM unnest(p_zones) n(zone)
+		  LEFT JOIN LATERAL hours_openings(p_hours || jsonb_build_object('time_zone', n.zone), p_from, p_until) h ON true
+		 GROUP BY n.zone) z);
+END
+$$;
+
 -- calling_hours: those of a queue, NULL: there are none. Reads queue, tenant.
 CREATE FUNCTION calling_hours(p_tenant int, p_queue int) RETURNS jsonb
 LANGUAGE plpgsql STABLE

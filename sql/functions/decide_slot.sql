@@ -2,6 +2,7 @@
 --   slot_hold     args.form; args.at (ms), or args.when (local time) and args.time_zone; the command's id becomes the hold's
 --   slot_release  args.form, args.hold
 -- The place is taken from then on; who submits with "hold" has it, see intake_book().
+-- What is in the quiet hours of his zone cannot be held.
 -- Refusals: unknown_form; no_slots: its queue has none; invalid {"errors": [{"field", "message"}]}; not_found: no such hold.
 -- The events say {"hold": {"id", "queue", "form", "starts_at", "local", "time_zone", "until_at"}}.
 -- VOLATILE: no change carries a hold; it writes them itself. Reads form, queue, opening, callback, time_zone; writes slot_hold.
@@ -67,6 +68,8 @@ DECLARE
 	v_zone text := (SELECT z.name FROM time_zone z WHERE z.name = v_named LIMIT 1);
 	v_asked text := coalesce(p_args ->> 'at', nullif(p_args ->> 'when', 'asap'), '');
 	v_at timestamptz;
+	v_hours jsonb := calling_hours(f.tenant_id, q.queue_id);
+	v_callable_at timestamptz;
 	v_message text;
 BEGIN
 	IF q.slots IS NULL THEN
@@ -75,7 +78,8 @@ BEGIN
 	v_at := CASE
 		WHEN p_args ->> 'at' ~ '^[0-9]{1,14}$' THEN from_ms((p_args ->> 'at')::bigint)
 		WHEN NOT p_args ? 'at' THEN (wall_time(local_time(p_args ->> 'when'), v_zone)).at END;
-	errors := intake_errors(p_now, v_zone, v_named, v_asked, v_at, v_at, f.horizon_s, f.notice_s, NULL);
+	v_callable_at := CASE WHEN v_hours IS NULL OR v_zone IS NULL THEN v_at ELSE calling_from(v_hours, ARRAY[v_zone], v_at) END;
+	errors := intake_errors(p_now, v_zone, v_named, v_asked, v_at, v_callable_at, f.horizon_s, f.notice_s, NULL, 'quiet_hours');
 	IF errors IS NOT NULL THEN
 		RETURN;
 	END IF;

@@ -199,20 +199,20 @@ BEGIN
 END
 $$;
 
--- moved_note: why a promise could not be for p_at: the queue is closed then, or if it is open, the contact has quiet hours.
-CREATE FUNCTION moved_note(p_tenant int, p_queue int, p_quiet boolean, p_at timestamptz) RETURNS text
-LANGUAGE plpgsql STABLE
+-- moved_message: what is wrong with a time that cannot be promised.
+--   p_moved  why: next_opening, the queue is closed then; quiet_hours, the contact may not be called then
+--   p_open   the next time that could be, NULL: none is known; p_zone: by whose clock it is said
+CREATE FUNCTION moved_message(p_moved text, p_open timestamptz, p_zone text) RETURNS text
+LANGUAGE sql STABLE
 AS $$
-BEGIN
-	IF p_quiet AND opening_from(p_tenant, p_queue, p_at) = p_at THEN
-		RETURN 'quiet_hours';
-	END IF;
-	RETURN 'next_opening';
-END
+	SELECT CASE p_moved WHEN 'quiet_hours' THEN 'is outside the hours at which you may be called' ELSE 'is outside the opening hours' END
+		|| CASE WHEN p_open IS NULL THEN ', and no later ones are known'
+			ELSE CASE p_moved WHEN 'quiet_hours' THEN '; they begin at ' ELSE '; we open at ' END
+				|| to_char(p_open AT TIME ZONE p_zone, 'YYYY-MM-DD"T"HH24:MI') END
 $$;
 
--- intake_errors: what is wrong with an element, by field. p_open_at: NULL, the queue is not open any
--- more at or after p_at; or the next opening, if p_at is wrong for not being in one.
+-- intake_errors: what is wrong with an element, by field. p_open_at: NULL, no time at or after p_at can be promised; or the
+-- next that can, if p_at is wrong for not being one; p_moved says why, see moved_message().
 CREATE FUNCTION intake_errors(p_now timestamptz, p_zone text, p_asked_zone text, p_asked text, p_at timestamptz, p_open_at timestamptz,
 	p_horizon_s int, p_notice_s int, p_key text, p_moved text DEFAULT 'next_opening') RETURNS jsonb
 LANGUAGE sql STABLE
@@ -228,11 +228,8 @@ AS $$
 			WHEN p_at > p_now + seconds(p_horizon_s) THEN 'is too far ahead'
 			WHEN p_notice_s > 0 AND p_asked <> 'asap' AND p_at < p_now + seconds(p_notice_s) THEN 'is too soon: the earliest is '
 				|| to_char((p_now + seconds(p_notice_s)) AT TIME ZONE coalesce(p_zone, 'UTC'), 'YYYY-MM-DD"T"HH24:MI')
-			WHEN p_at IS NOT NULL AND p_open_at IS NULL THEN 'is outside the opening hours, and no later ones are known'
-			WHEN p_open_at > p_at AND p_zone IS NOT NULL THEN CASE p_moved
-				WHEN 'quiet_hours' THEN 'is outside the hours at which you may be called; they begin at '
-				ELSE 'is outside the opening hours; we open at ' END
-				|| to_char(p_open_at AT TIME ZONE p_zone, 'YYYY-MM-DD"T"HH24:MI') END),
+			WHEN p_at IS NOT NULL AND (p_open_at IS NULL OR p_open_at > p_at AND p_zone IS NOT NULL)
+				THEN moved_message(p_moved, p_open_at, p_zone) END),
 		('Idempotency-Key', CASE WHEN octet_length(p_key) > 255 THEN 'is longer than 255 bytes' END)) e(field, message)
 	 WHERE e.message IS NOT NULL
 $$;

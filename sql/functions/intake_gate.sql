@@ -91,8 +91,8 @@ BEGIN
 	END IF;
 	IF v_at IS NULL OR p_closed = 'refuse' THEN
 		r.refusal := 'invalid';
-		r.errors := jsonb_build_array(jsonb_build_object('field', 'when', 'message', 'is outside the hours at which you may be called'
-			|| coalesce('; they begin at ' || to_char(v_at AT TIME ZONE r.promise_zone, 'YYYY-MM-DD"T"HH24:MI'), ', and no later ones are known')));
+		r.errors := jsonb_build_array(jsonb_build_object('field', 'when',
+			'message', moved_message('quiet_hours', v_at, r.promise_zone)));
 		RETURN r;
 	END IF;
 	r.expires_at := r.expires_at + (v_at - r.promise_at);

@@ -77,6 +77,15 @@ BEGIN
 END
 $$;
 
+-- moved_note: why a promise could not be for p_at: the queue is closed then, or if it is open, the contact has quiet hours.
+CREATE FUNCTION moved_note(p_tenant int, p_queue int, p_quiet boolean, p_at timestamptz) RETURNS text
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+	RETURN CASE WHEN p_quiet AND opening_from(p_tenant, p_queue, p_at) = p_at THEN 'quiet_hours' ELSE 'next_opening' END;
+END
+$$;
+
 -- promise_move: the judgement of another time for a callback. All that is asked of a new time is asked here.
 --   p_args   {"recompute": true}, see promise_recompute(); else {"when": "asap" or a local time, or "at": ms; "time_zone": IANA name, else the promise's own}
 --   p_role   a contact may ask for what his form takes (horizon_s, notice_s) and, where there are slots, for a place that is

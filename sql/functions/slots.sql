@@ -308,7 +308,8 @@ $$;
 -- load_slots: the slots of some days for people to choose from, as text, or NULL: the queue is gone, or has none:
 -- {"queue": id, "time_zone": the queue's, "slots": [{"starts_at", "ends_at": ms, "local": by p_ask's zone, "places", "booked", "held"}]}
 --   p_ask  {"queue": id, "time_zone": of the one who asks, "from": the first day there, else today, "days": how many,
---          "form": id of the one whose notice and horizon count, else none do}
+--          "form": id of the one whose notice and horizon count, else none do; then those in the quiet hours of who asks
+--          are left out; "callback": id of the one that is to be moved, whose contact may be in other zones}
 -- Reads queue, form, tenant, opening, callback, slot_hold. Locks nothing.
 CREATE FUNCTION load_slots(p_tenant int, p_now bigint, p_ask json) RETURNS text
 LANGUAGE plpgsql STABLE
@@ -321,6 +322,7 @@ DECLARE
 	v_day timestamp := coalesce(local_time((p_ask ->> 'from') || 'T00:00'), date_trunc('day', v_now AT TIME ZONE v_zone));
 	v_from timestamptz;
 	v_until timestamptz;
+	v_callable tstzmultirange;
 	f form;
 BEGIN
 	SELECT * INTO q FROM queue_row(p_tenant, (p_ask ->> 'queue')::int) u WHERE NOT u.removed;
@@ -333,10 +335,15 @@ BEGIN
 	v_until := least((wall_time(v_day + least((p_ask ->> 'days')::int, greatest(3000 * (q.slots ->> 'minutes')::int / 1440, 1))
 			* interval '1 day', v_zone)).at,
 		v_now + seconds(coalesce(f.horizon_s, 31536000)));
+	v_callable := '{(,)}';
+	IF f.form_id IS NOT NULL AND calling_hours(p_tenant, q.queue_id) IS NOT NULL THEN
+		v_callable := calling_spans(calling_hours(p_tenant, q.queue_id), coalesce((
+			SELECT c.zones FROM callback_row(p_tenant, (p_ask ->> 'callback')::uuid) c), ARRAY[v_zone]), v_from, v_until);
+	END IF;
 	RETURN jsonb_build_object('queue', q.queue_id, 'time_zone', slot_zone(q), 'slots', (
 		SELECT coalesce(jsonb_agg(jsonb_build_object('starts_at', ms(s.at), 'ends_at', ms(s.ends_at),
 				'local', to_char(s.at AT TIME ZONE v_zone, 'YYYY-MM-DD"T"HH24:MI:SS'), 'places', s.places, 'booked', s.booked,
 				'held', s.held) ORDER BY s.at), '[]')
-		  FROM slot_list(q, v_from, v_until, v_now) s))::text;
+		  FROM slot_list(q, v_from, v_until, v_now) s WHERE s.at <@ v_callable))::text;
 END
 $$;

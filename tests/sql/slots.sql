@@ -1,7 +1,7 @@
 -- slots: what is wrong with them, when they begin over changes of clocks, how many places they have, and that no place is
 -- sold twice, whoever comes for it and how.
 \ir fixture/company.sql
-SELECT plan(92);
+SELECT plan(104);
 
 -- ---- what is wrong ----
 CREATE FUNCTION pg_temp.wrong(p_slots jsonb) RETURNS text LANGUAGE sql
@@ -211,5 +211,30 @@ SELECT is(load_slots(fx.t(), ms('2026-09-24T06:20Z'), '{"queue": 1, "time_zone":
 SELECT is(load_slots(fx.t(), ms('2026-09-22T10:00Z'), '{"queue": 2, "time_zone": "UTC", "days": 1}'), NULL, 'a queue without slots');
 SELECT is((SELECT jsonb_agg(s -> 'booked') FROM jsonb_array_elements(load_slots(fx.t(), ms('2026-09-24T12:00Z'), '{"queue": 1, "time_zone": "UTC", "days": 1}')::jsonb -> 'slots') s),
 	'[0, 0, 1, 0, 0, 0, 0, 0]', 'what is booked shows');
+
+-- ---- quiet hours: what is shown and held may be asked for ----
+UPDATE tenant SET calling_hours = pg_temp.every('UTC', '10:00-11:00', '15:00-20:00') - 'time_zone' WHERE tenant_id = fx.t();
+CREATE FUNCTION pg_temp.shown(p_ask jsonb) RETURNS text LANGUAGE sql
+AS $$
+	SELECT coalesce(string_agg(substr(s ->> 'local', 12, 5), ' ' ORDER BY s -> 'starts_at'), '')
+	  FROM jsonb_array_elements(load_slots(fx.t(), ms('2026-09-28T00:00Z'), (p_ask || '{"queue": 1, "from": "2026-09-28", "days": 1}')::json)::jsonb -> 'slots') s
+$$;
+UPDATE form SET horizon_s = 864000 WHERE tenant_id = fx.t() AND form_id = 2;
+SELECT is(pg_temp.shown('{"form": 2, "time_zone": "Europe/Berlin"}'), '10:00 10:30 15:00 15:30 16:00 16:30 17:00 17:30', 'in the hours at which he may be called');
+SELECT is(pg_temp.shown('{"form": 2, "time_zone": "America/New_York"}'), '10:00 10:30', 'wherever he is');
+SELECT is(pg_temp.shown('{"form": 2, "time_zone": "Pacific/Auckland"}'), '19:00 19:30', 'an hour in the evening there');
+SELECT is(pg_temp.shown('{"time_zone": "Europe/Berlin"}'), '08:00 08:30 09:00 09:30 10:00 10:30 11:00 11:30 12:00 12:30 13:00 13:30 14:00 14:30 15:00 15:30 16:00 16:30 17:00 17:30',
+	'who runs the queue sees all of them');
+SELECT is(pg_temp.ask('q1', 1, '2026-09-28T17:30', '{"time_zone": "Europe/Berlin"}'), '28T15:30 as_asked booked', 'one who moves');
+UPDATE callback SET zones = '{America/New_York,Europe/London}' WHERE callback_id = fx.id('q1');
+SELECT is(pg_temp.shown(jsonb_build_object('form', 1, 'time_zone', 'Europe/Berlin', 'callback', fx.id('q1'))), '16:00 16:30', 'who may be in several zones, in those that suit all');
+UPDATE callback SET zones = '{America/New_York,Pacific/Honolulu}' WHERE callback_id = fx.id('q1');
+SELECT is(pg_temp.shown(jsonb_build_object('form', 1, 'time_zone', 'Europe/Berlin', 'callback', fx.id('q1'))), '', 'or in none');
+SELECT is(pg_temp.hold('q2', 1, '{"when": "2026-09-28T11:00"}'), 'invalid when is outside the hours at which you may be called; they begin at 2026-09-28T15:00', 'what is not shown is not held');
+SELECT is(pg_temp.hold('q2', 1, '{"when": "2026-09-28T10:00"}'), 'slot.held 28T08:00-2026-09-28T10:00:00 until 09:17', 'what is shown is');
+SELECT is(pg_temp.hold('q3', 1, '{"when": "2026-09-28T10:00", "time_zone": "America/New_York"}'), 'slot.held 28T14:00-2026-09-28T10:00:00 until 09:17', 'by the clock that he names');
+UPDATE tenant SET calling_hours = '{"week": {}}' WHERE tenant_id = fx.t();
+SELECT is(pg_temp.hold('q4', 1, '{"when": "2026-09-28T15:00"}'), 'invalid when is outside the hours at which you may be called, and no later ones are known', 'never');
+SELECT is(pg_temp.shown('{"form": 2, "time_zone": "Europe/Berlin"}'), '', 'nothing to show');
 SELECT * FROM finish();
 ROLLBACK;

@@ -234,6 +234,28 @@ def test_the_page_lets_a_visitor_choose(world):
     assert "Wednesday, 25 November 2026, 10:30" in http.get(sent.headers["Location"]).text
 
 
+def test_nobody_is_shown_a_time_at_which_he_may_not_be_called(world):
+    """The queue is open from 8 to 18 in Berlin, 2 to 12 in New York, and contacts are called from 9 to 20 by their own clocks."""
+    day = {"week": {name: ["09:00-20:00"] for name in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}}
+    open_shop(world, company__calling_hours=day, forms__0__countries=["DE", "US"])
+    assert sorted(slots(world))[0] == "2026-11-25T09:00"
+    assert sorted(slots(world, "from=2026-11-25&days=1&time_zone=America/New_York")) == [
+        "2026-11-25T09:00", "2026-11-25T09:30", "2026-11-25T10:00", "2026-11-25T10:30", "2026-11-25T11:00", "2026-11-25T11:30"]
+    refused = hold(world, "2026-11-25T08:30", 422)
+    assert refused["errors"] == [{"field": "when",
+                                  "message": "is outside the hours at which you may be called; they begin at 2026-11-25T09:00"}]
+    assert hold(world, "2026-11-25T09:00")["local"] == "2026-11-25T09:00:00"
+    http = world.servers[0].client(headers=PAGE)
+    shown = Choice(http.get("/f/demo").text).options
+    assert "2026-11-25T07:30:00.000Z" not in shown and "2026-11-25T08:00:00.000Z" in shown
+    # his own page, too; and who may be anywhere in his country: morning in Honolulu is when the queue has closed
+    mine = world.visit(phone="+1 212 555 2368", when="2026-11-25T09:00", time_zone="America/New_York")
+    choice = [value for value in Choice(http.get(world.link(mine)).text).options if value]
+    assert choice and not [value for value in choice if not "14:00" <= value[11:16] < "17:00"]
+    world.rows("UPDATE callback SET zones = '{America/New_York,Pacific/Honolulu}' RETURNING 1")
+    assert not [value for value in Choice(http.get(world.link(mine)).text).options if value]
+
+
 def test_when_everything_is_taken_the_page_says_so(world):
     open_shop(world, minutes=720, capacity=1, forms__0__horizon_s=86400)
     world.company(queues__0__slots={"minutes": 720, "capacity": 1}, queues__0__hours=HOURS, forms__0__horizon_s=86400)
