@@ -50,7 +50,9 @@ BEGIN
 		v_held_by := c.agent_id;
 		v_erased_by := jsonb_build_object('erased_by', jsonb_strip_nulls(jsonb_build_object('role', r.role, 'agent', r.by_agent)));
 		IF c.ended_at IS NOT NULL THEN
-			IF NOT (r.by_code OR c.reason IN ('promise_window', 'max_offers', 'linked', 'suppressed', 'quiet_hours', 'blocked_country', 'blocked_number_type') OR c.reason = ANY (retry_reasons())) THEN
+			IF NOT (r.by_code OR c.reason = ANY (retry_reasons()) OR c.reason IN ('promise_window', 'max_offers', 'linked',
+				'suppressed', 'quiet_hours', 'blocked_country', 'blocked_number_type'))
+			THEN
 				c.reason := NULL;
 			END IF;
 			v_changes := v_changes || change_of(r.ord, r.id, 'callback.erased', NULL, c, NULL, NULL, NULL, v_erased_by);

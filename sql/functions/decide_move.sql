@@ -1,5 +1,6 @@
 -- decide_move: reschedule: a callback that waits gets another promise, by its contact, a supervisor or an administrator.
---   args   what promise_move() takes ("recompute" only of who runs the company); "seen": the promise (ms) that the sender saw, when he has no version; "reason"
+--   args   what promise_move() takes ("recompute" only of who runs the company); "seen": the promise (ms) that the sender
+--          saw, when he has no version; "reason"
 -- What was tried before the new time does not count; why it was to be tried again is over. A linked request can be
 -- moved like any other: the number is still called once, at the first of the times that were promised for it, so that
 -- another of them may lead from now on (linked_lead()).

@@ -2,9 +2,9 @@
 -- A command names a callback, its version, and "to": the offer ids and agents. Agents who are not available
 -- any more are left out; when none is left: agent_unavailable. A callback whose number may not be called has failed instead;
 -- one whose contact has quiet hours is put off until they end.
--- One that is offered already is offered to more agents only where the queue's strategy is ring_progressively, and not when it has had all its offers or its window has
--- passed: the last pending offer has to end some time. Its
--- version changes with every offer made and ended, so who names it knows how many are pending.
+-- One that is offered already is offered to more agents only where the queue's strategy is ring_progressively, and not
+-- when it has had all its offers or its window has passed: the last pending offer has to end some time. Its version
+-- changes with every offer made and ended, so who names it knows how many are pending.
 -- Reads tenant, callback, queue, opening, agent, agent_status, offer, contact, suppression. Needs tenant_lock().
 CREATE FUNCTION decide_offer(p_tenant int, p_now timestamptz, p_run command[]) RETURNS change[]
 LANGUAGE plpgsql STABLE
@@ -18,6 +18,7 @@ DECLARE
 	v_refusal text;
 	v_suppressed text;
 	v_blocked text;
+	v_hours jsonb;
 	v_quiet timestamptz;
 	v_tenant tenant;
 BEGIN
@@ -48,8 +49,9 @@ BEGIN
 			WHEN c.due_at > p_now AND r.role = 'router' THEN 'not_due'
 			WHEN r.takers IS NULL THEN 'agent_unavailable' END;
 		v_quiet := NULL;
-		IF v_refusal IS NULL THEN
-			v_quiet := callback_quiet_until(p_tenant, c, coalesce((r.q).calling_hours, v_tenant.calling_hours), p_now);
+		v_hours := coalesce((r.q).calling_hours, v_tenant.calling_hours);
+		IF v_refusal IS NULL AND v_hours IS NOT NULL THEN
+			v_quiet := callback_quiet_until(p_tenant, c, v_hours, p_now);
 			-- who gives it to somebody in person is told, and it stays as it is; so does one that is pending elsewhere
 			v_refusal := CASE WHEN v_quiet IS NOT NULL AND (r.role <> 'router' OR c.state = 'offered') THEN 'quiet_hours' END;
 		END IF;

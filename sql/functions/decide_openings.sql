@@ -1,5 +1,6 @@
 -- decide_openings: the hours of a queue (args.queue) are carried on, when opening holds less than 375 days of them, so that
--- it always holds as much as a promise may be ahead, or when who runs the company says so: queue.changed with the new ones. Reads queue; writes queue, opening. Needs tenant_lock().
+-- it always holds as much as a promise may be ahead, or when who runs the company says so: queue.changed with the new
+-- ones. Reads queue; writes queue, opening. Needs tenant_lock().
 CREATE FUNCTION decide_openings(p_tenant int, p_now timestamptz, p_run command[]) RETURNS change[]
 LANGUAGE plpgsql VOLATILE
 AS $$

@@ -2,6 +2,42 @@
 -- "exceptions": {"2026-12-24": ["08:00-12:00"], "2026-12-25": []}}. A day that the week does not name is closed; an
 -- exception stands instead of the whole day. A span may end at 24:00.
 
+-- hours_span: whether it is written as one.
+CREATE FUNCTION hours_span(p_text text) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+AS $$ SELECT p_text ~ '^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$' $$;
+
+-- hours_day: what hours, or staff, say of that day; NULL: nothing.
+CREATE FUNCTION hours_day(p_hours jsonb, p_day timestamp) RETURNS jsonb
+LANGUAGE sql STABLE
+AS $$
+	SELECT coalesce(p_hours -> 'exceptions' -> to_char(p_day, 'YYYY-MM-DD'),
+		p_hours -> 'week' -> (ARRAY['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'])[extract(isodow FROM p_day)::int])
+$$;
+
+-- hours_days: every day that hours, or staff, name, and where; or what is wrong with it, or with what it stands in. What
+-- a day says, its caller knows.
+CREATE FUNCTION hours_days(p_hours jsonb) RETURNS TABLE (below text, message text, day jsonb)
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+	RETURN QUERY
+	SELECT '.' || m.name, CASE
+		WHEN m.name = 'week' AND NOT p_hours ? 'week' THEN 'is missing'
+		WHEN jsonb_typeof(p_hours -> m.name) <> 'object' THEN format('must be an object {"%s": ..., ...}', m.example)
+		WHEN jsonb_typeof(p_hours -> m.name) = 'object' AND (SELECT count(*) FROM jsonb_object_keys(p_hours -> m.name)) > 1000
+			THEN 'must have at most 1000 days' END, NULL::jsonb
+	  FROM (VALUES ('week', 'mon'), ('exceptions', '2026-12-25')) m(name, example);
+	RETURN QUERY
+	SELECT format('.%s.%s', m.name, d.key), CASE
+		WHEN m.name = 'week' AND d.key NOT IN ('mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun')
+			THEN 'is not a day: they are mon, tue, wed, thu, fri, sat and sun'
+		WHEN m.name = 'exceptions' AND local_time(d.key || 'T00:00') IS NULL THEN 'is not a date like 2026-12-25' END, d.value
+	  FROM (VALUES ('week'), ('exceptions')) m(name)
+	 CROSS JOIN LATERAL jsonb_each(CASE WHEN jsonb_typeof(p_hours -> m.name) = 'object' THEN p_hours -> m.name ELSE '{}' END) d;
+END
+$$;
+
 -- hours_span_errors: what is wrong with one day's spans, by place within it.
 CREATE FUNCTION hours_span_errors(p_below text, p_spans jsonb) RETURNS TABLE (below text, message text)
 LANGUAGE plpgsql STABLE
@@ -18,8 +54,7 @@ BEGIN
 		WHEN s.opens <= s.before THEN 'must begin after the one before has ended' END
 	  FROM (SELECT e.n, e.text, left(e.text, 5) AS opens, right(e.text, 5) AS closes,
 			right(lag(e.text) OVER (ORDER BY e.n), 5) AS before
-		  FROM (SELECT a.n, CASE WHEN jsonb_typeof(a.value) = 'string' AND a.value #>> '{}'
-				~ '^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$' THEN a.value #>> '{}' END AS text
+		  FROM (SELECT a.n, CASE WHEN jsonb_typeof(a.value) = 'string' AND hours_span(a.value #>> '{}') THEN a.value #>> '{}' END AS text
 			  FROM jsonb_array_elements(p_spans) WITH ORDINALITY a(value, n)) e) s;
 	IF jsonb_array_length(p_spans) > 20 THEN
 		RETURN QUERY SELECT p_below, 'must have at most 20 spans';
@@ -31,8 +66,6 @@ $$;
 CREATE FUNCTION hours_errors(p_hours jsonb) RETURNS TABLE (below text, message text)
 LANGUAGE plpgsql STABLE
 AS $$
-DECLARE
-	r record;
 BEGIN
 	IF jsonb_typeof(p_hours) <> 'object' THEN
 		RETURN QUERY SELECT '', 'must be an object {"time_zone", "week", "exceptions"}';
@@ -43,34 +76,15 @@ BEGIN
 		WHEN NOT p_hours ? 'time_zone' THEN 'is missing'
 		WHEN jsonb_typeof(p_hours -> 'time_zone') <> 'string'
 			OR NOT EXISTS (SELECT FROM time_zone z WHERE z.name = p_hours ->> 'time_zone') THEN 'is not a known IANA time zone' END;
-	RETURN QUERY SELECT '.' || m.name, CASE
-		WHEN m.name = 'week' AND NOT p_hours ? 'week' THEN 'is missing'
-		WHEN p_hours ? m.name AND jsonb_typeof(p_hours -> m.name) <> 'object' THEN m.message END
-	  FROM (VALUES ('week', 'must be an object {"mon": [...], ...}'), ('exceptions', 'must be an object {"2026-12-25": [...], ...}'))
-		m(name, message);
-	FOR r IN
-		SELECT m.name, d.key, d.value, CASE m.name
-			WHEN 'week' THEN CASE WHEN d.key NOT IN ('mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun')
-				THEN 'is not a day: they are mon, tue, wed, thu, fri, sat and sun' END
-			ELSE CASE WHEN local_time(d.key || 'T00:00') IS NULL THEN 'is not a date like 2026-12-25' END END AS message
-		  FROM (VALUES ('week'), ('exceptions')) m(name)
-		 CROSS JOIN LATERAL jsonb_each(CASE WHEN jsonb_typeof(p_hours -> m.name) = 'object' THEN p_hours -> m.name ELSE '{}' END) d
-	LOOP
-		IF r.message IS NOT NULL THEN
-			RETURN QUERY SELECT format('.%s.%s', r.name, r.key), r.message;
-		ELSE
-			RETURN QUERY SELECT * FROM hours_span_errors(format('.%s.%s', r.name, r.key), r.value);
-		END IF;
-	END LOOP;
-	IF jsonb_typeof(p_hours -> 'exceptions') = 'object' AND (SELECT count(*) FROM jsonb_object_keys(p_hours -> 'exceptions')) > 1000 THEN
-		RETURN QUERY SELECT '.exceptions', 'must have at most 1000 days';
-	END IF;
+	RETURN QUERY SELECT d.below, d.message FROM hours_days(p_hours) d;
+	RETURN QUERY SELECT e.* FROM hours_days(p_hours) d CROSS JOIN LATERAL hours_span_errors(d.below, d.day) e WHERE d.message IS NULL AND d.day IS NOT NULL;
 END
 $$;
 
 -- hours_openings: hours, which must be good, as intervals of UTC that end after p_from and begin before p_until; those
 -- that touch are one. What a change of clocks leaves nothing of is left out (wall_time() says what it does to the others).
-CREATE FUNCTION hours_openings(p_hours jsonb, p_from timestamptz, p_until timestamptz) RETURNS TABLE (opens_at timestamptz, closes_at timestamptz)
+CREATE FUNCTION hours_openings(p_hours jsonb, p_from timestamptz, p_until timestamptz)
+RETURNS TABLE (opens_at timestamptz, closes_at timestamptz)
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
@@ -78,11 +92,12 @@ DECLARE
 BEGIN
 	RETURN QUERY
 	WITH day AS (
-		SELECT d::date AS local, coalesce(p_hours -> 'exceptions' -> to_char(d, 'YYYY-MM-DD'),
-				p_hours -> 'week' -> (ARRAY['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'])[extract(isodow FROM d)::int], '[]') AS spans
-		  FROM generate_series((p_from AT TIME ZONE v_zone)::date - 1, (p_until AT TIME ZONE v_zone)::date + 1, interval '1 day') d
+		SELECT d::date AS local, coalesce(hours_day(p_hours, d), '[]') AS spans
+		  FROM generate_series(date_trunc('day', p_from AT TIME ZONE v_zone) - interval '1 day', (p_until AT TIME ZONE v_zone) + interval '1 day',
+			interval '1 day') d
 	), span AS (
-		SELECT (wall_time(day.local + left(s, 5)::interval, v_zone)).at AS opens, (wall_time(day.local + right(s, 5)::interval, v_zone)).at AS closes
+		SELECT (wall_time(day.local + left(s, 5)::interval, v_zone)).at AS opens,
+			(wall_time(day.local + right(s, 5)::interval, v_zone)).at AS closes
 		  FROM day CROSS JOIN LATERAL jsonb_array_elements_text(day.spans) s
 	), first AS (
 		-- not the one before: a gap may stretch one span over several that follow

@@ -87,7 +87,8 @@ BEGIN
 			subject, language, notes, case_information, consent, address, asked, instant, time_zone, key, fingerprint,
 			region, number_type, hold, n)
 	), f AS MATERIALIZED (
-		SELECT f.*, coalesce(f.priority, q.priority) AS rank, q.promise_window_s, q.hours IS NOT NULL AS has_hours, q.slots IS NOT NULL AS has_slots, c.class_id
+		SELECT f.*, coalesce(f.priority, q.priority) AS rank, q.promise_window_s, q.hours IS NOT NULL AS has_hours,
+			q.slots IS NOT NULL AS has_slots, c.class_id
 		  FROM (SELECT DISTINCT x.form FROM x) d
 		 CROSS JOIN LATERAL (SELECT * FROM form WHERE tenant_id = p_tenant AND form_id = d.form AND NOT removed LIMIT 1) f
 		 CROSS JOIN LATERAL (SELECT * FROM queue WHERE tenant_id = p_tenant AND queue_id = f.queue_id LIMIT 1) q
@@ -133,7 +134,8 @@ BEGIN
 	), u AS (
 		SELECT t.*, coalesce((t.wall).at, t.instant_at) AS asked_at, coalesce(g.queue_id, t.form_queue) AS queue_id,
 			coalesce(g.skills, t.form_skills) AS skills, CASE WHEN g.rule IS NULL THEN t.form_class ELSE g.class_id END AS class_id,
-			coalesce(g.priority, t.form_rank) AS rank, coalesce(g.has_hours, t.form_hours) AS has_hours, coalesce(g.has_slots, t.form_slots) AS has_slots,
+			coalesce(g.priority, t.form_rank) AS rank, coalesce(g.has_hours, t.form_hours) AS has_hours,
+			coalesce(g.has_slots, t.form_slots) AS has_slots,
 			coalesce(t.instant, t.asked, 'asap') = 'asap' AS asap,
 			coalesce(g.promise_window_s, t.form_window) AS promise_window_s,
 			(SELECT s.version FROM s) AS rule_version, g.rule, g.offer_timeout_s, g.caller_id, g.preferred_agent, g.preferred_for_s
@@ -176,7 +178,7 @@ BEGIN
 		CASE WHEN jsonb_typeof(k.case_information) = 'object' THEN k.case_information ELSE '{}' END,
 		k.consent = 'true', CASE WHEN k.consent = 'true' THEN k.consent_text END, k.address, k.key, k.print,
 		k.rule_version, k.rule, k.offer_timeout_s, k.caller_id, k.preferred_agent,
-		CASE WHEN k.has_slots AND (NOT k.asap OR k.promise_at > k.asked_at) THEN CASE WHEN k.promise_at > k.asked_at THEN 'next' ELSE 'exact' END END,
+		CASE WHEN NOT k.has_slots THEN NULL WHEN k.promise_at > k.asked_at THEN 'next' WHEN NOT k.asap THEN 'exact' END,
 		k.hold, false, NULL, k.region, k.number_type, k.preferred_for_s, k.time_zone IS NOT NULL)::intake
 	  FROM k ORDER BY k.n);
 END

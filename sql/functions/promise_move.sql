@@ -87,7 +87,8 @@ END
 $$;
 
 -- promise_move: the judgement of another time for a callback. All that is asked of a new time is asked here.
---   p_args   {"recompute": true}, see promise_recompute(); else {"when": "asap" or a local time, or "at": ms; "time_zone": IANA name, else the promise's own}
+--   p_args   {"recompute": true}, see promise_recompute(); else {"when": "asap" or a local time, or "at": ms; "time_zone":
+--            IANA name, else the promise's own}
 --   p_role   a contact may ask for what his form takes (horizon_s, notice_s) and, where there are slots, for a place that is
 --            left; the others for a year, and any time
 --   p_taken  what the run has taken of slots so far
@@ -138,8 +139,8 @@ BEGIN
 		v_open := p.at;
 	END IF;
 	p.errors := intake_errors(p_now, p.zone, v_zone, v_asked, p.at,
-		CASE WHEN v_open IS NULL OR p_role = 'contact' AND f.closed = 'refuse' THEN v_open ELSE p.at END, v_horizon_s, CASE p_role WHEN 'contact' THEN f.notice_s END, NULL,
-		v_moved);
+		CASE WHEN v_open IS NULL OR p_role = 'contact' AND f.closed = 'refuse' THEN v_open ELSE p.at END, v_horizon_s,
+		CASE p_role WHEN 'contact' THEN f.notice_s END, NULL, v_moved);
 	IF p.errors IS NOT NULL THEN
 		p.refusal := 'invalid';
 		RETURN p;

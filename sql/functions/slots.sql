@@ -17,7 +17,7 @@ BEGIN
 	END IF;
 	RETURN QUERY
 	SELECT format('%s.%s', p_below, s.key), CASE
-		WHEN s.key !~ '^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$' THEN 'is not a span like "08:00-12:30"'
+		WHEN NOT hours_span(s.key) THEN 'is not a span like "08:00-12:30"'
 		WHEN left(s.key, 5) >= right(s.key, 5) THEN 'must end after it begins'
 		WHEN left(s.key, 5) < s.before THEN 'must not begin before the one before has ended'
 		WHEN jsonb_typeof(s.value) <> 'number' OR s.value #>> '{}' !~ '^[0-9]{1,5}$' THEN 'must be how many agents, up to 99999' END
@@ -35,7 +35,6 @@ LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
 	v_staff jsonb := p_slots -> 'staff';
-	r record;
 BEGIN
 	IF jsonb_typeof(p_slots) <> 'object' THEN
 		RETURN QUERY SELECT '', 'must be an object {"minutes", "capacity"} or {"minutes", "per_agent", "staff"}';
@@ -64,48 +63,27 @@ BEGIN
 		RETURN;
 	END IF;
 	RETURN QUERY SELECT '.staff.' || k, 'is not known' FROM jsonb_object_keys(v_staff) k WHERE k NOT IN ('week', 'exceptions');
-	RETURN QUERY SELECT '.staff.' || m, CASE
-		WHEN m = 'week' AND NOT v_staff ? m THEN 'is missing'
-		WHEN jsonb_typeof(v_staff -> m) <> 'object' THEN 'must be an object' END
-	  FROM unnest('{week,exceptions}'::text[]) m;
-	FOR r IN
-		SELECT m, d.key, d.value, CASE m
-			WHEN 'week' THEN CASE WHEN d.key NOT IN ('mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun')
-				THEN 'is not a day: they are mon, tue, wed, thu, fri, sat and sun' END
-			ELSE CASE WHEN local_time(d.key || 'T00:00') IS NULL THEN 'is not a date like 2026-12-25' END END AS message
-		  FROM unnest('{week,exceptions}'::text[]) m
-		 CROSS JOIN LATERAL jsonb_each(CASE WHEN jsonb_typeof(v_staff -> m) = 'object' THEN v_staff -> m ELSE '{}' END) d
-	LOOP
-		IF r.message IS NOT NULL THEN
-			RETURN QUERY SELECT format('.staff.%s.%s', r.m, r.key), r.message;
-		ELSE
-			RETURN QUERY SELECT * FROM slot_staff_errors(format('.staff.%s.%s', r.m, r.key), r.value);
-		END IF;
-	END LOOP;
-	IF jsonb_typeof(v_staff -> 'exceptions') = 'object' AND (SELECT count(*) FROM jsonb_object_keys(v_staff -> 'exceptions')) > 1000 THEN
-		RETURN QUERY SELECT '.staff.exceptions', 'must have at most 1000 days';
-	END IF;
+	RETURN QUERY SELECT '.staff' || d.below, d.message FROM hours_days(v_staff) d;
+	RETURN QUERY SELECT e.* FROM hours_days(v_staff) d CROSS JOIN LATERAL slot_staff_errors('.staff' || d.below, d.day) e
+		WHERE d.message IS NULL AND d.day IS NOT NULL;
 END
 $$;
 
 -- slot_places: how many places good slots have in the one that begins at that wall time: of those who are scheduled, only
 -- who is there for all of it counts.
 CREATE FUNCTION slot_places(p_slots jsonb, p_local timestamp) RETURNS int
-LANGUAGE plpgsql IMMUTABLE
+LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
 	v_ends timestamp := p_local + (p_slots ->> 'minutes')::int * interval '1 minute';
 	v_from text := to_char(p_local, 'HH24:MI');
 	v_to text := CASE WHEN v_ends::date > p_local::date THEN '24:00' ELSE to_char(v_ends, 'HH24:MI') END;
-	v_staff jsonb;
 BEGIN
 	IF p_slots ? 'capacity' THEN
 		RETURN p_slots ->> 'capacity';
 	END IF;
-	v_staff := coalesce(p_slots -> 'staff' -> 'exceptions' -> to_char(p_local, 'YYYY-MM-DD'),
-		p_slots -> 'staff' -> 'week' -> (ARRAY['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'])[extract(isodow FROM p_local)::int], '{}');
 	RETURN coalesce(floor((p_slots ->> 'per_agent')::numeric * (
-		SELECT min(s.value::int) FROM jsonb_each_text(v_staff) s WHERE left(s.key, 5) < v_to AND right(s.key, 5) > v_from
+		SELECT min(s.value::int) FROM jsonb_each_text(hours_day(p_slots -> 'staff', p_local)) s WHERE left(s.key, 5) < v_to AND right(s.key, 5) > v_from
 		HAVING sum(extract(epoch FROM least(right(s.key, 5), v_to)::interval - greatest(left(s.key, 5), v_from)::interval))
 			= 60 * (p_slots ->> 'minutes')::int)), 0);
 END
@@ -187,6 +165,14 @@ BEGIN
 END
 $$;
 
+-- slot_start: when the slot would begin, by the wall clock, in which that wall time lies.
+CREATE FUNCTION slot_start(p_local timestamp, p_minutes int) RETURNS timestamp
+LANGUAGE sql IMMUTABLE
+AS $$
+	SELECT date_trunc('day', p_local)
+		+ floor(extract(epoch FROM p_local - date_trunc('day', p_local)) / 60 / p_minutes) * p_minutes * interval '1 minute'
+$$;
+
 -- slot_at: the slot that begins exactly then, NULL: none does.
 CREATE FUNCTION slot_at(q queue, p_at timestamptz, p_now timestamptz) RETURNS slot
 LANGUAGE plpgsql STABLE
@@ -196,25 +182,12 @@ DECLARE
 	v_local timestamp := p_at AT TIME ZONE v_zone;
 	s slot;
 BEGIN
-	IF v_local - date_trunc('day', v_local) = date_trunc('minute', v_local) - date_trunc('day', v_local)
-		AND extract(epoch FROM v_local - date_trunc('day', v_local))::int / 60 % (q.slots ->> 'minutes')::int = 0
-	THEN
+	IF slot_start(v_local, (q.slots ->> 'minutes')::int) = v_local THEN
 		s := slot_of(q, v_local, v_zone, p_now);
-		-- of a wall time that comes twice, the second is none
-		IF s.at = p_at THEN
-			RETURN s;
-		END IF;
 	END IF;
-	RETURN NULL;
+	-- of a wall time that comes twice, the second is none
+	RETURN CASE WHEN s.at = p_at THEN s END;
 END
-$$;
-
--- slot_start: when the slot would begin, by the wall clock, in which that wall time lies.
-CREATE FUNCTION slot_start(p_local timestamp, p_minutes int) RETURNS timestamp
-LANGUAGE sql IMMUTABLE
-AS $$
-	SELECT date_trunc('day', p_local)
-		+ floor(extract(epoch FROM p_local - date_trunc('day', p_local)) / 60 / p_minutes) * p_minutes * interval '1 minute'
 $$;
 
 -- slot_list: the slots that begin from p_from on and before p_until, full ones too, in order; strangers ask for it, so what is
@@ -261,22 +234,20 @@ LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
 	v_zone text := slot_zone(q);
-	v_step interval := (q.slots ->> 'minutes')::int * interval '1 minute';
-	v_local timestamp := date_trunc('day', p_from AT TIME ZONE v_zone);
-	v_end timestamp := v_local + interval '15 days';
+	v_minutes int := q.slots ->> 'minutes';
+	v_local timestamp;
 	s slot;
 BEGIN
-	WHILE v_local < v_end LOOP
-		-- only what is not before p_from by far: a look costs 30 us
-		IF v_local >= p_from AT TIME ZONE v_zone - interval '3 hours' THEN
-			s := slot_of(q, v_local, v_zone, p_now);
-			IF s.at >= p_from AND slot_left(s) > coalesce((p_taken ->> slot_key(q, s.at))::int, 0)
-				AND callable_at(q.tenant_id, q.queue_id, p_zones, s.at) = s.at
-			THEN
-				RETURN s;
-			END IF;
+	-- no change of clocks is three hours
+	FOR v_local IN SELECT * FROM generate_series(slot_start(p_from AT TIME ZONE v_zone - interval '3 hours', v_minutes),
+		p_from AT TIME ZONE v_zone + interval '14 days', v_minutes * interval '1 minute')
+	LOOP
+		s := slot_of(q, v_local, v_zone, p_now);
+		IF s.at >= p_from AND slot_left(s) > coalesce((p_taken ->> slot_key(q, s.at))::int, 0)
+			AND callable_at(q.tenant_id, q.queue_id, p_zones, s.at) = s.at
+		THEN
+			RETURN s;
 		END IF;
-		v_local := v_local + v_step;
 	END LOOP;
 	RETURN NULL;
 END

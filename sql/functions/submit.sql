@@ -9,8 +9,9 @@
 -- known what was answered then (for a key with "repeated": true), or the refusal unknown_form, key_reused, invalid
 -- {"errors": [{"field", "message"}]}.
 -- A constant number of statements, whatever the batch. Writes callback, contact, idempotency_key, event,
--- requirement_class; deletes from slot_hold. Locks the tenant. Sequential scans and merge joins are off as in execute(); hash joins are not:
--- tables are only looked up by LATERAL ... LIMIT 1, so that what is hashed can only be a part of the batch.
+-- requirement_class; deletes from slot_hold. Locks the tenant. Sequential scans and merge joins are off as in execute();
+-- hash joins are not: tables are only looked up by LATERAL ... LIMIT 1, so that what is hashed can only be a part of the
+-- batch.
 CREATE FUNCTION submit(p_tenant int, p_now bigint, p_callbacks jsonb) RETURNS SETOF log_row
 LANGUAGE plpgsql VOLATILE
 SET enable_seqscan = off SET enable_mergejoin = off SET enable_nestloop = off SET plan_cache_mode = force_generic_plan SET jit = off
@@ -64,8 +65,7 @@ BEGIN
 			preferred_agent, booked, zones, region, number_type, preferred_for_s)
 		SELECT p_tenant, n.callback_id, n.seq, v_now, 'scheduled', n.queue_id, n.class_id, n.form_id, n.priority, n.promise_at,
 			n.promise_at, n.promise_local, n.promise_zone, n.expires_at, n.leader_id, n.rule_version, n.rule, n.offer_timeout_s, n.caller_id,
-			n.preferred_agent, n.booked, n.zones, n.region, n.number_type,
-			n.preferred_for_s
+			n.preferred_agent, n.booked, n.zones, n.region, n.number_type, n.preferred_for_s
 		  FROM n
 		RETURNING c.seq, image_callback(c, c.seq) AS image
 	), ct AS (

@@ -11,7 +11,7 @@ SELECT is(pg_temp.wrong('[]'), ' must be an object {"time_zone", "week", "except
 SELECT is(pg_temp.wrong('{}'), '.time_zone is missing; .week is missing', 'nothing in it');
 SELECT is(pg_temp.wrong('{"time_zone": "Mars/Phobos", "week": {}, "weeks": {}}'), '.time_zone is not a known IANA time zone; .weeks is not known', 'a zone that is none, and a member');
 SELECT is(pg_temp.wrong('{"time_zone": 7, "week": [], "exceptions": "no"}'),
-	'.exceptions must be an object {"2026-12-25": [...], ...}; .time_zone is not a known IANA time zone; .week must be an object {"mon": [...], ...}', 'types');
+	'.exceptions must be an object {"2026-12-25": ..., ...}; .time_zone is not a known IANA time zone; .week must be an object {"mon": ..., ...}', 'types');
 SELECT is(pg_temp.wrong('{"time_zone": "UTC", "week": {"monday": [], "tue": "08:00-09:00", "wed": [8], "thu": ["8:00-9:00", "24:00-24:00", "09:00-09:00"]}}'),
 	'.week.monday is not a day: they are mon, tue, wed, thu, fri, sat and sun; .week.thu[0] must be a span like "08:00-12:30"; '
 	'.week.thu[1] must be a span like "08:00-12:30"; .week.thu[2] must end after it begins; '

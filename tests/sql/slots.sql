@@ -16,7 +16,7 @@ SELECT is(pg_temp.wrong(s::jsonb), want, left(s, 60)) FROM (VALUES
 	('{"minutes": "30", "capacity": -1}', '.capacity must be an integer from 0 to 99999; .minutes must be an integer'),
 	('{"minutes": 30, "capacity": 5, "per_agent": 1}', '.capacity must not be there beside per_agent and staff; .staff is missing'),
 	('{"minutes": 30, "per_agent": 101, "staff": 4}', '.per_agent must be a number from 0.01 to 100; .staff must be an object {"week", "exceptions"}'),
-	('{"minutes": 30, "staff": {"days": {}, "exceptions": []}}', '.per_agent is missing; .staff.days is not known; .staff.exceptions must be an object; .staff.week is missing'),
+	('{"minutes": 30, "staff": {"days": {}, "exceptions": []}}', '.per_agent is missing; .staff.days is not known; .staff.exceptions must be an object {"2026-12-25": ..., ...}; .staff.week is missing'),
 	('{"minutes": 30, "per_agent": 1, "staff": {"week": {"mo": {}, "mon": [], "tue": {"8:00-9:00": 1, "09:00-09:00": 1, "10:00-12:00": 1, "11:00-13:00": 1, "14:00-15:00": "2", "15:00-16:00": 1.5}}, "exceptions": {"2026-02-29": {}}}}',
 		'.staff.exceptions.2026-02-29 is not a date like 2026-12-25; .staff.week.mo is not a day: they are mon, tue, wed, thu, fri, sat and sun; '
 		'.staff.week.mon must be an object {"08:00-12:30": agents}; .staff.week.tue.09:00-09:00 must end after it begins; '
