@@ -91,7 +91,7 @@ ask_page(struct export *x)
 {
 	struct node *node = tenant_node(x->tenant);
 
-	if (tenant_projection(x->tenant) == NULL) {
+	if (tenant_projection(x->tenant) == NULL || !pool_ready(node_pool(node))) {
 		pause_a_little(x);
 		return;
 	}
@@ -109,6 +109,18 @@ ask_page(struct export *x)
 	free(now);
 	free(filter);
 	if (x->query == NULL)
+		pause_a_little(x);
+	else
+		timer_in(x->timer, WAIT_MS);
+}
+
+/* A pool without a connection keeps what it was asked until it has one. */
+static void
+watch_query(struct export *x)
+{
+	if (pool_ready(node_pool(tenant_node(x->tenant))))
+		timer_in(x->timer, WAIT_MS);
+	else
 		pause_a_little(x);
 }
 
@@ -159,6 +171,10 @@ on_step(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (x->query != NULL) {
+		watch_query(x);
+		return;
+	}
 	if (stream_queued(x->stream) > 0) {
 		if (++x->waits < WAITS_MAX)
 			timer_in(x->timer, WAIT_MS);
