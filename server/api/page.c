@@ -168,6 +168,16 @@ render_section(
 	}
 }
 
+/* One that holds itself ends, too. */
+static void
+render_part(struct rendering *r, const char *part, const struct scope *scope)
+{
+	struct scope inner = { NULL, scope, scope->depth + 1 };
+
+	if (scope->depth < DEPTH_MAX)
+		render(r, part, part + strlen(part), &inner);
+}
+
 static void
 render(struct rendering *r, const char *p, const char *end, const struct scope *scope)
 {
@@ -182,7 +192,7 @@ render(struct rendering *r, const char *p, const char *end, const struct scope *
 			const char *part = r->part != NULL ? r->part(r->arg, tag.name) : NULL;
 
 			if (part != NULL)
-				buf_puts(&r->out, part);
+				render_part(r, part, scope);
 		} else if (tag.kind != TAG_END) {
 			const char *section = section_end(&tag, end, &p);
 

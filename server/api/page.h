@@ -3,7 +3,7 @@
  * PURE.
  *
  *	{{name}}		the value, as HTML text (numbers too); nothing when there is none
- *	{{{name}}}		the part of that name, as it is: never a value, so never input
+ *	{{{name}}}		the part of that name, a file of the pages, filled in with the same values
  *	{{#name}}…{{/name}}	when the value is there (not "", false, null or []); once for each
  *				object of an array, whose members are then seen before the outer ones
  *	{{^name}}…{{/name}}	when it is not

@@ -631,7 +631,10 @@ static const char *
 part(void *arg, const char *name)
 {
 	assert_ptr_equal(arg, form_text);
-	return strcmp(name, "style") == 0 ? "<b>{{text}}</b>" : NULL;
+	return strcmp(name, "style") == 0	? "<b>{{n}}{{x}}</b>"
+	    : strcmp(name, "itself") == 0	? "{{n}} {{{itself}}}"
+	    : strcmp(name, "section") == 0	? "{{#yes}}open"
+						: NULL;
 }
 
 static void
@@ -644,7 +647,10 @@ test_page(void **state)
 		{ "plain }} text", "plain }} text" },
 		{ "{{text}}", "&lt;a href=&quot;x&quot; b=&#39;&amp;&#39;&gt;" },
 		{ "[{{n}}|{{missing}}|{{null}}|{{list}}]", "[42|||]" },
-		{ "{{{style}}}{{{text}}}{{{missing}}}", "<b>{{text}}</b>" },
+		{ "{{{style}}}{{{text}}}{{{missing}}}", "<b>42</b>" },
+		{ "{{#list}}{{{style}}}{{/list}}", "<b>i1</b><b>422</b>" },
+		{ "{{{section}}}-{{/yes}}", "open-" },
+		{ "{{{itself}}}.", "42 42 42 42 42 42 42 42 42 42 42 42 42 42 42 42 ." },
 		{ "{{#text}}a{{/text}}{{#n}}b{{/n}}{{#yes}}c{{/yes}}{{#no}}d{{/no}}{{#null}}e{{/null}}{{#none}}f{{/none}}{{#missing}}g{{/missing}}", "abc" },
 		{ "{{^text}}a{{/text}}{{^no}}d{{/no}}{{^none}}f{{/none}}{{^missing}}g{{/missing}}{{^empty}}h{{/empty}}{{^list}}i{{/list}}", "dfgh" },
 		{ "{{#list}}{{x}}{{n}},{{/list}}{{#empty}}x{{/empty}}{{n}}", "1i,242,42" },
@@ -757,7 +763,8 @@ test_form_page(void **state)
 static void
 test_pages(void **state)
 {
-	static const char *const names[] = { "form.html", "thanks.html", "status.html", "error.html", "style.html" };
+	static const char *const names[] = { "form.html", "thanks.html", "status.html", "error.html", "style.html", "actions.html",
+		"slot_times.html" };
 	static const char *const never[] = { "http:", "https:", "src=", "<script", "<link", "@import", "url(" };
 
 	(void)state;
