@@ -74,14 +74,7 @@ callbacks_list(struct api_call *call)
 	call->data_free = filter_free;
 	if (!fields_ok(&f, call))
 		return HTTP_DONE;
-	char *tenant = xasprintf("%d", tenant_id(call->tenant)), *text = json_line(call->data);
-	char *now = xasprintf("%lld", (long long)node_now_ms(api_node(call->api)));
-	enum http_verdict verdict = api_query(call, STATEMENT_load_callbacks,
-	    (const char *[]){ tenant, now, text }, "callbacks", on_list);
-	free(tenant);
-	free(now);
-	free(text);
-	return verdict;
+	return api_ask(call, STATEMENT_load_callbacks, call->data, "callbacks", on_list);
 }
 
 static void

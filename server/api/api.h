@@ -104,6 +104,9 @@ enum http_verdict api_try(struct api_call *, json_t *command, void (*then)(struc
 /* A read outside the lane; then_row is called with one result or err (never NULL both), unless the database is down (503 answered here). */
 enum http_verdict api_query(struct api_call *, enum statement, const char *const *params, const char *wait,
     void (*then_row)(struct api_call *, const PGresult *, const char *err));
+/* The same of one that takes the tenant, the time in ms, and what is asked as JSON. */
+enum http_verdict api_ask(struct api_call *, enum statement, const json_t *ask, const char *wait,
+    void (*then_row)(struct api_call *, const PGresult *, const char *err));
 
 /* 409/404/422/423/403 problem+json for a lane refusal, with the current state; 503 + Retry-After when the database is down. */
 void api_refuse(struct api_call *, const struct lane_answer *);

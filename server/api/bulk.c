@@ -377,15 +377,10 @@ static enum http_verdict
 ask_page(struct bulk *b)
 {
 	json_t *filter = page_filter(b);
-	char *tenant = xasprintf("%d", tenant_id(b->call->tenant)), *text = json_line(filter);
-	char *now = xasprintf("%lld", (long long)node_now_ms(api_node(b->call->api)));
-	enum http_verdict verdict = api_query(b->call, STATEMENT_load_callbacks,
-	    (const char *[]){ tenant, now, text }, "callbacks", on_page);
+	enum http_verdict verdict =
+	    api_ask(b->call, STATEMENT_load_callbacks, filter, "callbacks", on_page);
 
 	json_decref(filter);
-	free(tenant);
-	free(now);
-	free(text);
 	return verdict;
 }
 

@@ -206,7 +206,7 @@ view_new(struct api_call *call)
 }
 
 static char *
-dup(const char *text)
+typed(const char *text)
 {
 	return text != NULL ? xstrdup(text) : NULL;
 }
@@ -218,8 +218,8 @@ fields_read(struct contact_view *view, const struct form_body *body, json_t *arg
 	const char *seen;
 	int64_t seen_ms;
 
-	view->when = dup(when_read(body, args, errors));
-	view->time_zone = dup(when_zone_read(body, args, errors));
+	view->when = typed(when_read(body, args, errors));
+	view->time_zone = typed(when_zone_read(body, args, errors));
 	seen = form_body_text(body, "seen", WHEN_MAX, errors);
 	if (seen != NULL && !clock_parse(seen, &seen_ms))
 		form_error_add(errors, "seen", "must be the promise's \"at\" as it was shown");

@@ -67,7 +67,7 @@ filter_read(struct api_call *call, struct fields *f, const json_t *asked)
 {
 	const struct projection *p = tenant_projection(call->tenant);
 	struct fields of = fields_of(asked, known);
-	const char *text[7] = { 0 };
+	const char *text[sizeof(known) / sizeof(known[0])] = { 0 };
 	json_t *filter = json_object();
 
 	for (size_t i = 0; known[i] != NULL; i++)

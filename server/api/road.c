@@ -231,6 +231,21 @@ api_query(struct api_call *call, enum statement statement, const char *const *pa
 }
 
 enum http_verdict
+api_ask(struct api_call *call, enum statement statement, const json_t *ask, const char *wait,
+    void (*then_row)(struct api_call *, const PGresult *, const char *))
+{
+	char *tenant = xasprintf("%d", tenant_id(call->tenant)), *text = json_line(ask);
+	char *now = xasprintf("%lld", (long long)node_now_ms(api_node(call->api)));
+	enum http_verdict verdict =
+	    api_query(call, statement, (const char *[]){ tenant, now, text }, wait, then_row);
+
+	free(tenant);
+	free(now);
+	free(text);
+	return verdict;
+}
+
+enum http_verdict
 road_busy(struct api_call *call)
 {
 	api_refuse(call, &(struct lane_answer){ .err = lane_err_full });

@@ -57,15 +57,9 @@ slot_load(struct api_call *call, const struct slot_ask *ask,
 		json_object_set_new(doc, "form", json_integer(ask->form_id));
 	if (!id_is_zero(ask->callback))
 		json_set_id(doc, "callback", ask->callback);
-	char *tenant = xasprintf("%d", tenant_id(call->tenant)), *text = json_line(doc);
-	char *now = xasprintf("%lld", (long long)node_now_ms(api_node(call->api)));
-	enum http_verdict verdict = api_query(
-	    call, STATEMENT_load_slots, (const char *[]){ tenant, now, text }, "slots", then);
+	enum http_verdict verdict = api_ask(call, STATEMENT_load_slots, doc, "slots", then);
 
 	json_decref(doc);
-	free(tenant);
-	free(now);
-	free(text);
 	return verdict;
 }
 
@@ -123,6 +117,15 @@ no_slots(struct api_call *call)
 {
 	/* Only scripts come here, whatever they accept. */
 	return api_problem(call, 404, "no-slots", refusal_find("no_slots")->sentence);
+}
+
+static enum http_verdict
+too_often(struct api_call *call, int64_t wait_ms)
+{
+	http_problem(call->req, 429, "too-many-requests",
+	    "There were too many requests. Please try again later.", NULL,
+	    (int)((wait_ms + 999) / 1000));
+	return HTTP_DONE;
 }
 
 /* What load_slots() says; NULL when it was answered. */
@@ -183,9 +186,7 @@ form_slots(struct api_call *call)
 	int64_t wait_ms = slot_look(call, form);
 
 	if (wait_ms > 0)
-		return public_problem(call, 429, "too-many-requests",
-		    "There were too many requests. Please try again later.",
-		    (int)((wait_ms + 999) / 1000));
+		return too_often(call, wait_ms);
 	call->data = xstrdup(ask.time_zone);
 	call->data_free = free;
 	return slot_load(call, &ask, on_form_slots);
@@ -301,9 +302,7 @@ read_and_hold(struct api_call *call, const json_t *form, const struct form_body 
 	    json_int(form, "address_period_s", 1) * 1000, clock_mono_ms());
 	if (wait_ms > 0) {
 		json_decref(args);
-		return public_problem(call, 429, "too-many-requests",
-		    "There were too many requests. Please try again later.",
-		    (int)((wait_ms + 999) / 1000));
+		return too_often(call, wait_ms);
 	}
 	return command(call, form, "slot_hold", args, on_held);
 }

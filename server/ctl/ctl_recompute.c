@@ -91,14 +91,16 @@ ctl_recompute(const struct ctl *ctl)
 		refused += json_array_size(json_object_get(answer, "refused"));
 		more = json_object_get(answer, "next") != NULL;
 	}
-	if (ctl->json)
+	/* What was moved before one failed is moved all the same. */
+	if (ctl->json) {
 		json_dumpf(all, stdout, JSON_INDENT(2));
-	else
+		putchar('\n');
+	} else {
 		print_moved(all);
+	}
 	if (answer != NULL && !ctl->json)
-		printf("%zu promises%s moved; %zu had changed meanwhile", json_array_size(all),
+		printf("%zu promises%s moved; %zu had changed meanwhile\n", json_array_size(all),
 		    ctl->dry_run ? " would be" : "", refused);
-	putchar('\n');
 	int status = answer != NULL ? CTL_OK : CTL_FAILED;
 	json_decref(all);
 	json_decref(answer);
