@@ -120,18 +120,20 @@ projection_signing_secret(const struct projection *p, const char *purpose, int64
 const char *
 api_page(struct api *a, const char *name)
 {
-	static char text[65536];
+	static char texts[4][65536];
+	static unsigned turn;
+	/* A page and its parts are read at the same time. */
+	char *text = texts[turn++ % COUNT(texts)];
 
 	(void)a;
-	/* It is asked for while the page is being read. */
 	if (strcmp(name, "style") == 0)
 		return "<style></style>";
-	char *path = xasprintf(SRCDIR "/server/www/%s", name);
+	char *path = xasprintf(SRCDIR "/server/www/%s%s", name, strchr(name, '.') != NULL ? "" : ".html");
 	FILE *f = fopen(path, "r");
 	free(path);
 	if (f == NULL)
 		return NULL;
-	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	text[fread(text, 1, sizeof(texts[0]) - 1, f)] = '\0';
 	fclose(f);
 	return text;
 }
