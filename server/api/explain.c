@@ -102,6 +102,18 @@ put_until(const json_t *now, struct buf *b)
 	buf_printf(b, " until %s", text);
 }
 
+static void
+put_widening(const json_t *now, struct buf *b)
+{
+	char text[CLOCK_TEXT_SIZE];
+	int64_t at = json_int(now, "widens_at", 0);
+
+	if (at == 0)
+		return;
+	clock_format(at, text);
+	buf_printf(b, " From %s on, it is for more agents.", text);
+}
+
 /* The skill that nobody who is signed in has, if that is the reason; else what those who are able do. */
 static void
 say_nobody(const struct api_call *call, const json_t *now, struct buf *b)
@@ -242,6 +254,7 @@ now_of(struct api_call *call, const json_t *loaded)
 	}
 	if (!say_quiet(loaded, now, &b))
 		say(call, now, &b);
+	put_widening(now, &b);
 	json_object_set_new(now, "sentence", json_string(b.data));
 	buf_fini(&b);
 	return now;

@@ -18,7 +18,7 @@ enum deadline_kind {
 	DEADLINE_AGENT_LOST,		/* agent: lost */
 	DEADLINE_AGENT_ASTRAY,		/* agent: astray */
 	DEADLINE_AGENT_REST,		/* agent: rest */
-	DEADLINE_EXPIRY,		/* projection: expiry */
+	DEADLINE_ELAPSE,		/* projection: elapse */
 	DEADLINE_DUE,			/* class: due.load */
 	DEADLINE_FUTURE,		/* projection: future.load */
 	DEADLINE_QUEUE			/* queue: extend */

@@ -152,6 +152,7 @@ judge(struct projection *p, struct callback *cb, int64_t now_ms, json_t *said)
 	json_object_set_new(said, "able", able(p, cb->class));
 	json_object_set_new(said, "tried", tried(cb));
 	json_object_set_new(said, "ahead", json_integer(ahead(cb)));
+	put_at(said, "widens_at", cb->widen_at);
 }
 
 json_t *

@@ -37,6 +37,7 @@ static const char *const kinds[] = {
 	"callback.rescheduled",
 	"callback.retry",
 	"callback.scheduled",
+	"callback.widened",
 	"class.created",
 	"disposition.changed",
 	"form.changed",

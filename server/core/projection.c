@@ -102,14 +102,14 @@ projection_new(const struct projection_limits *limits)
 
 	p->limits = *limits;
 	p->now_ms = INT64_MIN;
-	p->expiry_seen = INT64_MAX;
+	p->elapse_seen = INT64_MAX;
 	TAILQ_INIT(&p->queue_list);
 	TAILQ_INIT(&p->form_list);
 	TAILQ_INIT(&p->secrets);
 	RB_INIT(&p->idle);
 	LIST_INIT(&p->proposed);
 	deadlines_init(&p->deadlines);
-	deadline_init(&p->deadlines, &p->expiry, DEADLINE_EXPIRY);
+	deadline_init(&p->deadlines, &p->elapse, DEADLINE_ELAPSE);
 	waiting_init(p, &p->future, DEADLINE_FUTURE);
 	match_init(p);
 	return p;
@@ -195,13 +195,13 @@ load_callback(struct projection *p, const json_t *image, const char **why)
 }
 
 static bool
-load_expiry(struct projection *p, const json_t *image, const char **why)
+load_elapse(struct projection *p, const json_t *image, const char **why)
 {
 	int64_t at;
 
 	(void)why;
 	if (image_int(image, "at", &at))
-		waiting_expiry(p, at);
+		waiting_elapse(p, at);
 	return true;
 }
 
@@ -220,7 +220,7 @@ static const struct {
 	{ "callback", load_callback },
 	{ "due_window", waiting_due_window },
 	{ "future_window", load_future_window },
-	{ "expiry", load_expiry },
+	{ "elapse", load_elapse },
 	{ "secret", settings_secret },
 };
 

@@ -62,8 +62,8 @@ uint64_t projection_floor(const struct projection *);
  */
 void projection_refill_begin(struct projection *);
 bool projection_refill_end(struct projection *, const char **why);
-/* The next promise that may expire, from load_expired(), before router_settled(); INT64_MAX none. */
-void projection_set_expiry(struct projection *, int64_t at_ms);
+/* When the next of those that wait expires or is widened, from load_elapsed(), before router_settled(); INT64_MAX none. */
+void projection_set_elapse(struct projection *, int64_t at_ms);
 /*
  * The nodes that are alive, at every look at them, changed or not: agents on any
  * other are to be disconnected (who was connected since the list before only

@@ -136,6 +136,8 @@ dump_waiting(const struct callback *cb)
 
 	if (cb->expires_at != INT64_MAX)
 		json_object_set_new(one, "expires_at", json_integer(cb->expires_at));
+	if (cb->widen_at != INT64_MAX)
+		json_object_set_new(one, "widen_at", json_integer(cb->widen_at));
 	if (cb->preferred != 0)
 		json_object_set_new(one, "preferred",
 		    json_pack("[i, I]", cb->preferred, (json_int_t)cb->preferred_until));

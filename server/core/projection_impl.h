@@ -198,6 +198,7 @@ struct callback {
 	struct waiting_key key;		/* in the tree it is in */
 	int64_t priority, due_at, promise_at;
 	int64_t expires_at;		/* INT64_MAX: never */
+	int64_t widen_at;		/* the next step of widening; INT64_MAX: none */
 	int64_t again_at;		/* an offer was refused: not before */
 	int preferred;			/* the agent who is asked first; 0: nobody */
 	int64_t preferred_until;	/* who is waited for, if he is signed in */
@@ -287,9 +288,9 @@ struct projection {
 	struct bits scratch;		/* strategy.c's; empty between calls */
 
 	struct deadlines deadlines;
-	struct deadline expiry;
-	int64_t expiry_seen;		/* while a look is in flight */
-	bool expiry_told;
+	struct deadline elapse;
+	int64_t elapse_seen;		/* while a look is in flight */
+	bool elapse_told;
 };
 
 /* projection.c */
@@ -384,9 +385,9 @@ bool waiting_due_window(struct projection *, const json_t *, const char **why);
 bool waiting_future_window(struct projection *, const json_t *, const char **why);
 void waiting_loaded(struct projection *);
 void waiting_settled(struct projection *, struct window *);
-/* A waiting callback may expire at that time. */
-void waiting_expiry(struct projection *, int64_t at);
-void waiting_expiry_settled(struct projection *);
+/* Something becomes of a waiting callback at that time. */
+void waiting_elapse(struct projection *, int64_t at);
+void waiting_elapse_settled(struct projection *);
 
 /* strategy.c: what match.c asks it */
 struct match;

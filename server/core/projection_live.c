@@ -343,6 +343,7 @@ static bool
 parse_callback(struct projection *p, struct callback *cb, const json_t *image, const char **why)
 {
 	int64_t class = json_int(image, "class", 0);
+	int64_t after_s = json_int(image, "widen_after_s", -1);
 
 	cb->class = class > 0 && class <= INT32_MAX ? settings_class_find(p, (int)class) : NULL;
 	cb->agent = roster_member(p, image, "agent");
@@ -353,6 +354,7 @@ parse_callback(struct projection *p, struct callback *cb, const json_t *image, c
 		return false;
 	}
 	cb->expires_at = json_int(image, "expires_at", INT64_MAX);
+	cb->widen_at = after_s < 0 ? INT64_MAX : cb->due_at + after_s * 1000;
 	cb->preferred = (int)json_int(image, "preferred_agent", 0);
 	cb->preferred_until = cb->due_at + json_int(image, "preferred_for_s", 0) * 1000;
 	cb->attempt = (struct id){ 0 };
@@ -386,7 +388,7 @@ settle(struct projection *p, struct callback *cb, const json_t *image)
 		live_enter(p, cb, PLACE_OFFERED);
 		ring(p, cb);
 	} else if (waits) {
-		waiting_expiry(p, cb->expires_at);
+		waiting_elapse(p, cb->expires_at < cb->widen_at ? cb->expires_at : cb->widen_at);
 		waiting_add(p, cb);
 	} else {
 		live_drop(p, cb);
@@ -412,7 +414,7 @@ callback_new(struct projection *p, struct id id, enum callback_state state)
 
 	cb->id = id;
 	cb->state = state;
-	cb->expires_at = cb->ring_at = INT64_MAX;
+	cb->expires_at = cb->widen_at = cb->ring_at = INT64_MAX;
 	LIST_INIT(&cb->offers);
 	deadline_init(&p->deadlines, &cb->end, DEADLINE_CALLBACK);
 	map_insert(&p->callbacks, &cb->by_id, map_hash_id(id));

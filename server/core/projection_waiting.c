@@ -270,34 +270,34 @@ waiting_settled(struct projection *p, struct window *w)
 		deadline_set(&p->deadlines, &w->load, p->now_ms + RETRY_MS);
 }
 
-/* ---- the next promise that may expire ---- */
+/* ---- the next of those that wait of which something becomes: it expires, or is widened ---- */
 
 void
-waiting_expiry(struct projection *p, int64_t at)
+waiting_elapse(struct projection *p, int64_t at)
 {
-	if (p->expiry.in_flight && at < p->expiry_seen)
-		p->expiry_seen = at;
-	else if (!p->expiry.in_flight && at < p->expiry.at)
-		deadline_set(&p->deadlines, &p->expiry, at);
+	if (p->elapse.in_flight && at < p->elapse_seen)
+		p->elapse_seen = at;
+	else if (!p->elapse.in_flight && at < p->elapse.at)
+		deadline_set(&p->deadlines, &p->elapse, at);
 }
 
 void
-projection_set_expiry(struct projection *p, int64_t at_ms)
+projection_set_elapse(struct projection *p, int64_t at_ms)
 {
 	/* What was seen since the look may not have been there when it looked. */
-	deadline_set(&p->deadlines, &p->expiry, at_ms < p->expiry_seen ? at_ms : p->expiry_seen);
-	p->expiry_told = true;
+	deadline_set(&p->deadlines, &p->elapse, at_ms < p->elapse_seen ? at_ms : p->elapse_seen);
+	p->elapse_told = true;
 }
 
 void
-waiting_expiry_settled(struct projection *p)
+waiting_elapse_settled(struct projection *p)
 {
-	if (!p->expiry.in_flight)
+	if (!p->elapse.in_flight)
 		return;
-	deadline_back(&p->deadlines, &p->expiry, p->expiry_told ? 0 : p->now_ms + RETRY_MS);
-	p->expiry_told = false;
-	int64_t seen = p->expiry_seen;
+	deadline_back(&p->deadlines, &p->elapse, p->elapse_told ? 0 : p->now_ms + RETRY_MS);
+	p->elapse_told = false;
+	int64_t seen = p->elapse_seen;
 
-	p->expiry_seen = INT64_MAX;
-	waiting_expiry(p, seen);
+	p->elapse_seen = INT64_MAX;
+	waiting_elapse(p, seen);
 }

@@ -88,10 +88,10 @@ fire_future(struct run *r)
 }
 
 static void
-fire_expiry(struct run *r)
+fire_elapse(struct run *r)
 {
-	deadline_send(&r->p->deadlines, &r->p->expiry);
-	send(r, &(struct router_action){ .kind = ROUTER_LOOK_EXPIRED });
+	deadline_send(&r->p->deadlines, &r->p->elapse);
+	send(r, &(struct router_action){ .kind = ROUTER_LOOK_ELAPSED });
 }
 
 static void
@@ -125,8 +125,8 @@ fire(struct run *r, struct deadline *d)
 	case DEADLINE_AGENT_REST:
 		fire_rest(r, map_entry(d, struct agent, rest));
 		break;
-	case DEADLINE_EXPIRY:
-		fire_expiry(r);
+	case DEADLINE_ELAPSE:
+		fire_elapse(r);
 		break;
 	case DEADLINE_DUE:
 		fire_due(r, map_entry(d, struct class, due.load));
@@ -257,8 +257,8 @@ router_settled(struct projection *p, const struct router_action *action)
 	case ROUTER_DISCONNECT:
 		settled_agent(p, action);
 		break;
-	case ROUTER_LOOK_EXPIRED:
-		waiting_expiry_settled(p);
+	case ROUTER_LOOK_ELAPSED:
+		waiting_elapse_settled(p);
 		break;
 	case ROUTER_LOAD_DUE:
 		if ((c = settings_class_find(p, action->class_id)) != NULL)
@@ -319,5 +319,5 @@ router_reset(struct projection *p)
 	for (size_t i = 0; i < p->nclasses; i++)
 		waiting_settled(p, &p->classes[i]->due);
 	waiting_settled(p, &p->future);
-	waiting_expiry_settled(p);
+	waiting_elapse_settled(p);
 }

@@ -22,7 +22,7 @@ enum router_kind {
 	ROUTER_AGENT_DEADLINE,		/* agent */
 	ROUTER_AGENT_LOST,		/* agent */
 	ROUTER_DISCONNECT,		/* agent, node: his node is dead */
-	ROUTER_LOOK_EXPIRED,		/* load_expired(), then `expire` commands */
+	ROUTER_LOOK_ELAPSED,		/* load_elapsed(), then `expire` and `widen` commands */
 	ROUTER_LOAD_DUE,		/* load_due(class_id) */
 	ROUTER_LOAD_FUTURE,		/* load_future(after_at, after_id) */
 	ROUTER_RELOAD,			/* too far behind for refills: load everything */

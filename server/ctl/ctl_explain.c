@@ -48,6 +48,8 @@ print_all(const json_t *answer)
 {
 	static const char *const offers[] = { "created_at", "agent_name", "state", "seconds",
 		"reason", NULL };
+	static const char *const widened[] = { "widened_at", "step", "after_s", "levels", "without",
+		"queue", "priority", NULL };
 	static const char *const attempts[] = { "started_at", "number", "state", NULL };
 	const json_t *callback = json_object_get(answer, "callback");
 	const json_t *placed = json_object_get(answer, "placed");
@@ -66,6 +68,9 @@ print_all(const json_t *answer)
 	}
 	print_list("offers (when, agent, what became of it, seconds, reason)",
 	    json_object_get(answer, "offers"), offers);
+	print_list(
+	    "widened (when, step, seconds after it fell due, levels, without, queue, priority)",
+	    json_object_get(callback, "widened"), widened);
 	print_list(
 	    "attempts (when, number, outcome)", json_object_get(answer, "attempts"), attempts);
 	printf("now       ");

@@ -30,17 +30,17 @@
 #define RUN_MAX 1000
 /* Refused this often in a row without one acceptance: the projection must be wrong. */
 #define REFUSED_MAX 100
-#define EXPIRE_MAX 500
-#define EXPIRE_RETRY_MS 1000
+#define ELAPSED_MAX 500
+#define ELAPSED_RETRY_MS 1000
 #define FULL_WAIT_MS 50
 
 struct flight {
 	TAILQ_ENTRY(flight) link;
 	struct routing *routing;
-	struct ticket *ticket; /* NULL while an expiry's commands run */
+	struct ticket *ticket; /* NULL while the commands of what elapsed run */
 	struct router_action action;
 	bool stale;  /* the projection it was made for is gone: settles nothing */
-	int open;    /* expire commands not yet answered */
+	int open;    /* commands of what elapsed not yet answered */
 	bool failed; /* one of them could not be asked: to be looked for again */
 };
 
@@ -286,9 +286,9 @@ on_refill(void *arg, const PGresult *res, const char *err)
 	settle(f);
 }
 
-/* What was refused has changed, and its event says when it expires; what failed has not. */
+/* What was refused has changed, and its event says when it elapses; what failed has not. */
 static void
-expire_answered(struct flight *f)
+elapsed_answered(struct flight *f)
 {
 	struct routing *r = f->routing;
 	struct projection *p = tenant_projection(r->tenant);
@@ -296,22 +296,22 @@ expire_answered(struct flight *f)
 	if (--f->open > 0)
 		return;
 	if (f->failed && !f->stale && p != NULL)
-		projection_set_expiry(p, node_now_ms(tenant_node(r->tenant)) + EXPIRE_RETRY_MS);
+		projection_set_elapse(p, node_now_ms(tenant_node(r->tenant)) + ELAPSED_RETRY_MS);
 	settle(f);
 }
 
 static void
-on_expired_answer(void *arg, const struct lane_answer *a)
+on_elapsed_answer(void *arg, const struct lane_answer *a)
 {
 	struct flight *f = arg;
 
 	f->failed |= a->err != NULL;
-	expire_answered(f);
+	elapsed_answered(f);
 }
 
-/* load_expired(): each row becomes an `expire` command; the last says when to look again. */
+/* load_elapsed(): each row becomes the command that it names; the last says when to look again. */
 static void
-on_expired(void *arg, const PGresult *res, const char *err)
+on_elapsed(void *arg, const PGresult *res, const char *err)
 {
 	struct flight *f = arg;
 	struct routing *r = f->routing;
@@ -332,21 +332,21 @@ on_expired(void *arg, const PGresult *res, const char *err)
 		}
 		json_t *cmd = json_object();
 		json_set_id(cmd, "id", id_new());
-		json_object_set_new(cmd, "kind", json_string("expire"));
+		json_object_set_new(cmd, "kind", json_string(PQgetvalue(res, i, 3)));
 		json_object_set_new(cmd, "role", json_string("router"));
 		json_object_set_new(cmd, "callback", json_string(PQgetvalue(res, i, 0)));
 		json_object_set_new(
 		    cmd, "version", json_integer(strtoll(PQgetvalue(res, i, 1), NULL, 10)));
-		if (lane_execute(tenant_lane(r->tenant), cmd, on_expired_answer, f) != NULL)
+		if (lane_execute(tenant_lane(r->tenant), cmd, on_elapsed_answer, f) != NULL)
 			f->open++;
 		else
 			f->failed = true;
 	}
-	if (PQntuples(res) > EXPIRE_MAX)
+	if (PQntuples(res) > ELAPSED_MAX)
 		next = node_now_ms(
 		    tenant_node(r->tenant)); /* a full page: there may be more at once */
-	projection_set_expiry(p, next);
-	expire_answered(f);
+	projection_set_elapse(p, next);
+	elapsed_answered(f);
 }
 
 static void
@@ -371,9 +371,9 @@ send_load(struct flight *f)
 		f->ticket = lane_read(tenant_lane(t), STATEMENT_load_future,
 		    (const char *[]){ tenant, now, after, id, limit }, on_refill, f);
 	} else {
-		snprintf(limit, sizeof limit, "%d", EXPIRE_MAX);
-		f->ticket = lane_read(tenant_lane(t), STATEMENT_load_expired,
-		    (const char *[]){ tenant, now, limit }, on_expired, f);
+		snprintf(limit, sizeof limit, "%d", ELAPSED_MAX);
+		f->ticket = lane_read(tenant_lane(t), STATEMENT_load_elapsed,
+		    (const char *[]){ tenant, now, limit }, on_elapsed, f);
 	}
 	if (f->ticket == NULL)
 		put_off(f);
@@ -429,7 +429,7 @@ send_action(struct flight *f)
 		    "queue", a->queue_id);
 		send_command(f, "openings", cmd);
 		break;
-	case ROUTER_LOOK_EXPIRED:
+	case ROUTER_LOOK_ELAPSED:
 	case ROUTER_LOAD_DUE:
 	case ROUTER_LOAD_FUTURE:
 		send_load(f);

@@ -16,6 +16,7 @@
 \ir retry_rule.sql
 \ir retry_at.sql
 \ir retry_time.sql
+\ir widening.sql
 \ir callback_retry.sql
 \ir status.sql
 \ir agent_release.sql

@@ -2,7 +2,8 @@
 -- queue's retry matrix says (retry_rule()), at the first moment that retry_at() knows from then on. Scheduled, with the
 -- whole of its promise window from then on (what is left of the first one may be less than the delay); or
 -- failed, with the reason of retry_rule(), or not_callable when there is no such moment.
--- Reads attempt, offer, contact. Needs tenant_lock().
+-- It is for whom it was for before it was widened.
+-- Reads attempt, offer, contact, requirement_class, queue. Needs tenant_lock().
 CREATE FUNCTION callback_retry(p_tenant int, c callback, p_asked timestamptz, p_reason text, q queue, p_now timestamptz) RETURNS callback
 LANGUAGE plpgsql STABLE
 AS $$
@@ -12,6 +13,10 @@ DECLARE
 BEGIN
 	IF v_rule.stop IS NOT NULL THEN
 		RETURN callback_finish(c, 'failed', v_rule.stop, p_now);
+	END IF;
+	IF c.home_class IS NOT NULL THEN
+		c := widen_home(p_tenant, c);
+		SELECT * INTO q FROM queue_row(p_tenant, c.queue_id);
 	END IF;
 	v_at := retry_at(p_tenant, c, q, v_rule.earliest);
 	IF v_at IS NULL THEN

@@ -37,6 +37,8 @@ BEGIN
 		RETURN QUERY SELECT * FROM calling_hours_errors(p_value);
 	WHEN 'slots' THEN
 		RETURN QUERY SELECT * FROM slot_errors(p_value);
+	WHEN 'widen' THEN
+		RETURN QUERY SELECT * FROM widen_errors(p_value);
 	WHEN 'retries' THEN
 		RETURN QUERY SELECT r.* FROM company_retries(p_value) r;
 	WHEN 'texts' THEN
@@ -129,6 +131,11 @@ BEGIN
 		  FROM wanted w
 		 WHERE w.object = 'form' AND jsonb_typeof(w.item -> 'queue') = 'string'
 		   AND NOT EXISTS (SELECT FROM wanted q WHERE q.object = 'queue' AND q.name = w.item ->> 'queue')
+		 UNION ALL
+		SELECT w.place, coalesce(w.path || '.widen' || n.below, 'queues'),
+			format('the %s %s, which the queue %s widens by, does not exist', n.object, to_json(n.name), to_json(w.name))
+		  FROM wanted w CROSS JOIN LATERAL widen_names(w.item -> 'widen') n
+		 WHERE w.object = 'queue' AND NOT EXISTS (SELECT FROM wanted k WHERE k.object = n.object AND k.name = n.name)
 		 UNION ALL
 		SELECT w.place, n.array_name, format('the %s %s, which the published rule %s needs, does not exist', n.object, to_json(n.name), to_json(n.rule))
 		  FROM rules_needs(p_tenant) n LEFT JOIN wanted w ON w.object = n.object AND w.name = n.name

@@ -1,7 +1,8 @@
 -- company_member: what a company document (company.json) may say: every member of every object in it.
 --   object    'company', or the kind of an element: skill, queue, disposition, agent, form
 --   type      text, int, bool, skills ({"skill": level}), texts (array of text), zone (IANA name), retries (a retry matrix, see
---             company_retries()), slots (see slots.sql), calling_hours
+--             company_retries()), slots (see slots.sql), calling_hours,
+--             widen (see widening.sql)
 --   fallback  its value when the document does not give it; NULL: it must be given. A label falls back on the name.
 --             A company's own settings are left as they are instead, and so is an agent's password.
 --   low, high of an int, or the length of a text; pattern: of a text or of each of texts, and what it asks for in words
@@ -56,6 +57,7 @@ AS $$
 	('queue', 'slots', 'slots', 'null', NULL, NULL, NULL, NULL),
 	('queue', 'last_agent_days', 'int', '0', 0, 3650, NULL, NULL),
 	('queue', 'last_agent_for_s', 'int', '60', 0, 3600, NULL, NULL),
+	('queue', 'widen', 'widen', '[]', NULL, NULL, NULL, NULL),
 	('queue', 'calling_hours', 'calling_hours', 'null', NULL, NULL, NULL, NULL),
 
 	('disposition', 'name', 'text', NULL, 1, 63, '^[A-Za-z0-9][A-Za-z0-9._@-]*$', 'must be of letters, digits, . _ @ and -'),

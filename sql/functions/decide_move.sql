@@ -4,8 +4,8 @@
 -- What was tried before the new time does not count; why it was to be tried again is over. A linked request can be
 -- moved like any other: the number is still called once, at the first of the times that were promised for it, so that
 -- another of them may lead from now on (linked_lead()).
--- The event says how the time was understood ("when_note"), what was promised before ("before_at") and who did it.
--- Reads callback, queue, form, transition, time_zone. Needs tenant_lock(). Raises CB002 when two commands of the run are
+-- It is for whom it was for before it was widened. The event says how the time was understood ("when_note"), what was promised before ("before_at") and who did it.
+-- Reads callback, queue, form, transition, time_zone, requirement_class. Needs tenant_lock(). Raises CB002 when two commands of the run are
 -- about requests that are linked to each other.
 CREATE FUNCTION decide_move(p_tenant int, p_now timestamptz, p_run command[]) RETURNS change[]
 LANGUAGE plpgsql STABLE
@@ -14,6 +14,7 @@ DECLARE
 	r record;
 	c callback;
 	x callback;
+	q queue;
 	p promise;
 	v_before timestamptz;
 	l record;
@@ -33,13 +34,18 @@ BEGIN
 		 ORDER BY m.ord
 	LOOP
 		c := r.cb;
+		q := r.qu;
 		p := NULL;
 		-- whatever it asks for: it is judged by the row as it was before
 		IF coalesce(c.linked_to, c.callback_id) = ANY (v_led) THEN
 			RAISE EXCEPTION 'two commands of one run are about linked requests' USING ERRCODE = 'CB002';
 		END IF;
+		IF c.home_class IS NOT NULL THEN
+			c := widen_home(p_tenant, c);
+			SELECT * INTO q FROM queue_row(p_tenant, c.queue_id);
+		END IF;
 		IF cardinality(r.targets) > 0 THEN
-			p := promise_move(c, r.args, r.qu, r.fo, r.role, p_now, v_taken);
+			p := promise_move(c, r.args, q, r.fo, r.role, p_now, v_taken);
 		END IF;
 		v_refusal := CASE
 			WHEN r.args ? 'recompute' AND r.role NOT IN ('administrator', 'operator') THEN 'not_found'
@@ -53,7 +59,7 @@ BEGIN
 			v_changes := v_changes || change_refuse(r.ord, v_refusal);
 			CONTINUE;
 		ELSIF v_refusal IS NOT NULL THEN
-			v_change := change_refuse(r.ord, v_refusal, c);
+			v_change := change_refuse(r.ord, v_refusal, r.cb);
 			IF v_refusal = 'invalid' THEN
 				v_change.answer := v_change.answer || jsonb_build_object('errors', p.errors);
 			END IF;

@@ -100,6 +100,7 @@ BEGIN
 		WHEN p_kind IN ('call', 'connected', 'hold', 'retrieve', 'ended') THEN decide_call(p_tenant, p_now, p_run)
 		WHEN p_kind IN ('done', 'give_back', 'retry', 'cancel', 'expire', 'callback_deadline', 'note')
 			THEN decide_close(p_tenant, p_now, p_run)
+		WHEN p_kind = 'widen' THEN decide_widen(p_tenant, p_now, p_run)
 		WHEN p_kind = 'reschedule' THEN decide_move(p_tenant, p_now, p_run)
 		WHEN p_kind IN ('ready', 'not_ready', 'agent_deadline', 'connect', 'disconnect', 'agent_lost')
 			THEN decide_agent(p_tenant, p_now, p_run)

@@ -17,7 +17,7 @@ AS $$
 		',"linked_to":"' || c.linked_to::text || '"', ',"disposition":' || to_json(c.disposition)::text,
 		',"ended_at":' || ms(c.ended_at), ',"rule_version":' || c.rule_version, ',"rule":' || c.rule,
 		',"offer_timeout_s":' || c.offer_timeout_s, ',"caller_id":"' || c.caller_id || '"', ',"preferred_agent":' || c.preferred_agent,
-		',"preferred_for_s":' || c.preferred_for_s,
+		',"preferred_for_s":' || c.preferred_for_s, ',"widen_after_s":' || c.widen_after_s, ',"widened":' || c.widened::text,
 		CASE WHEN c.booked THEN ',"booked":true' END, ',"zones":' || array_to_json(c.zones)::text, '}')
 $$;
 

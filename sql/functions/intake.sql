@@ -12,7 +12,7 @@
 --   leader_id  the callback that is called in its stead, see intake_link()
 --   slot       what it needs of its queue's slots (intake_book()): NULL nothing, 'exact' a place at promise_at, 'next' the first
 --              one from then on; hold: the one that it says it has; booked: it has a place
---   rule_version, rule, offer_timeout_s, caller_id, preferred_agent, preferred_for_s   see tables/callback.sql
+--   rule_version, rule, offer_timeout_s, caller_id, preferred_agent, preferred_for_s, widen_after_s   see tables/callback.sql
 CREATE TYPE intake AS (
 	ord		int,
 	refusal		text,
@@ -59,7 +59,8 @@ CREATE TYPE intake AS (
 	region		text,
 	number_type	text,
 	preferred_for_s	int,
-	zone_named	boolean
+	zone_named	boolean,
+	widen_after_s	int
 );
 
 -- intake_taken: whether the element becomes a callback.
@@ -88,7 +89,7 @@ BEGIN
 			region, number_type, hold, n)
 	), f AS MATERIALIZED (
 		SELECT f.*, coalesce(f.priority, q.priority) AS rank, q.promise_window_s, q.hours IS NOT NULL AS has_hours,
-			q.slots IS NOT NULL AS has_slots, c.class_id
+			q.slots IS NOT NULL AS has_slots, widen_first(q.widen) AS widen_after_s, c.class_id
 		  FROM (SELECT DISTINCT x.form FROM x) d
 		 CROSS JOIN LATERAL (SELECT * FROM form WHERE tenant_id = p_tenant AND form_id = d.form AND NOT removed LIMIT 1) f
 		 CROSS JOIN LATERAL (SELECT * FROM queue WHERE tenant_id = p_tenant AND queue_id = f.queue_id LIMIT 1) q
@@ -101,6 +102,7 @@ BEGIN
 	), t AS MATERIALIZED (
 		SELECT x.*, f.form_id, f.form_key, f.queue_id AS form_queue, f.skills AS form_skills, f.class_id AS form_class, f.rank AS form_rank,
 			f.priority AS form_priority, f.has_hours AS form_hours, f.has_slots AS form_slots, f.promise_window_s AS form_window,
+			f.widen_after_s AS form_widen,
 			f.duplicates = 'link' AS links, f.horizon_s, f.notice_s, f.closed, f.consent_text, z.name AS zone,
 			CASE WHEN x.fingerprint IS NULL THEN '' ELSE decode(x.fingerprint, 'hex') END AS print,
 			CASE WHEN x.asked <> 'asap' AND x.instant IS NULL THEN wall_time(local_time(x.asked), z.name) END AS wall,
@@ -136,6 +138,7 @@ BEGIN
 			coalesce(g.skills, t.form_skills) AS skills, CASE WHEN g.rule IS NULL THEN t.form_class ELSE g.class_id END AS class_id,
 			coalesce(g.priority, t.form_rank) AS rank, coalesce(g.has_hours, t.form_hours) AS has_hours,
 			coalesce(g.has_slots, t.form_slots) AS has_slots,
+			CASE WHEN g.rule IS NULL THEN t.form_widen ELSE g.widen_after_s END AS widens,
 			coalesce(t.instant, t.asked, 'asap') = 'asap' AS asap,
 			coalesce(g.promise_window_s, t.form_window) AS promise_window_s,
 			(SELECT s.version FROM s) AS rule_version, g.rule, g.offer_timeout_s, g.caller_id, g.preferred_agent, g.preferred_for_s
@@ -179,7 +182,8 @@ BEGIN
 		k.consent = 'true', CASE WHEN k.consent = 'true' THEN k.consent_text END, k.address, k.key, k.print,
 		k.rule_version, k.rule, k.offer_timeout_s, k.caller_id, k.preferred_agent,
 		CASE WHEN NOT k.has_slots THEN NULL WHEN k.promise_at > k.asked_at THEN 'next' WHEN NOT k.asap THEN 'exact' END,
-		k.hold, false, NULL, k.region, k.number_type, k.preferred_for_s, k.time_zone IS NOT NULL)::intake
+		k.hold, false, NULL, k.region, k.number_type, k.preferred_for_s, k.time_zone IS NOT NULL,
+		k.widens)::intake
 	  FROM k ORDER BY k.n);
 END
 $$;

@@ -3,7 +3,7 @@
 --   p_future_limit  not yet due callbacks loaded
 -- Returns 'head' first; settings, agents, sessions and link secrets; what is in somebody's hands with its pending
 -- offers and current attempts; for each class the due callbacks and 'due_window'; the next ones and
--- 'future_window'; last 'expiry' {"at": ms of the next promise that passes, or null}. See load_waiting.
+-- 'future_window'; last 'elapse' {"at": next_elapse()}. See load_waiting.
 CREATE FUNCTION load_model(p_tenant int, p_now bigint, p_due_limit int, p_future_limit int) RETURNS TABLE (kind text, image text)
 LANGUAGE plpgsql STABLE
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_sort = off
@@ -36,9 +36,6 @@ BEGIN
 		FROM (SELECT k.class_id FROM requirement_class k WHERE k.tenant_id = p_tenant ORDER BY k.class_id) k
 		CROSS JOIN LATERAL due_window(p_tenant, from_ms(p_now), k.class_id, p_due_limit) w;
 	RETURN QUERY SELECT * FROM future_window(p_tenant, from_ms(p_now), 'ffffffff-ffff-ffff-ffff-ffffffffffff', p_future_limit);
-	RETURN QUERY SELECT 'expiry', jsonb_build_object('at', (
-		SELECT ms(c.expires_at) FROM callback c
-		 WHERE c.tenant_id = p_tenant AND c.state = 'scheduled' AND c.linked_to IS NULL AND c.expires_at IS NOT NULL
-		 ORDER BY c.expires_at, c.callback_id LIMIT 1))::text;
+	RETURN QUERY SELECT 'elapse', jsonb_build_object('at', next_elapse(p_tenant))::text;
 END
 $$;

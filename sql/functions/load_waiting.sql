@@ -102,25 +102,45 @@ BEGIN
 END
 $$;
 
--- load_expired: up to p_limit callbacks that waited longer than promised, longest first; then one row with callback_id
--- NULL and next_at (ms): when the next of the others expires, NULL when none will.
-CREATE FUNCTION load_expired(p_tenant int, p_now bigint, p_limit int) RETURNS TABLE (callback_id uuid, seq bigint, next_at bigint)
+-- next_elapse: when something becomes of the next of those that wait, without anybody's doing, ms: it expires or is widened;
+-- NULL: of none of them.
+--   p_expired, p_widened   so many are known
+CREATE FUNCTION next_elapse(p_tenant int, p_expired bigint DEFAULT 0, p_widened bigint DEFAULT 0) RETURNS bigint
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+	RETURN ms(least((
+		SELECT c.expires_at FROM callback c
+		 WHERE c.tenant_id = p_tenant AND c.state = 'scheduled' AND c.linked_to IS NULL AND c.expires_at IS NOT NULL
+		 ORDER BY c.expires_at, c.callback_id OFFSET p_expired LIMIT 1), (
+		SELECT c.widen_at FROM callback c
+		 WHERE c.tenant_id = p_tenant AND c.state = 'scheduled' AND c.linked_to IS NULL AND c.widen_at IS NOT NULL
+		 ORDER BY c.widen_at, c.callback_id OFFSET p_widened LIMIT 1)));
+END
+$$;
+
+-- load_elapsed: up to p_limit callbacks that waited longer than promised (command: expire), and as many that waited long
+-- enough to be widened (widen), longest first; then one row with callback_id NULL and next_at: next_elapse() of the others.
+CREATE FUNCTION load_elapsed(p_tenant int, p_now bigint, p_limit int)
+RETURNS TABLE (callback_id uuid, seq bigint, next_at bigint, command text)
 LANGUAGE plpgsql STABLE
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_sort = off
 SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 DECLARE
-	v_rows bigint;
+	v_expired bigint;
+	v_widened bigint;
 BEGIN
 	RETURN QUERY
-	SELECT c.callback_id, c.seq, NULL::bigint FROM callback c
+	SELECT c.callback_id, c.seq, NULL::bigint, 'expire' FROM callback c
 	 WHERE c.tenant_id = p_tenant AND c.state = 'scheduled' AND c.linked_to IS NULL AND c.expires_at <= from_ms(p_now)
 	 ORDER BY c.expires_at, c.callback_id LIMIT p_limit;
-	GET DIAGNOSTICS v_rows = ROW_COUNT;
+	GET DIAGNOSTICS v_expired = ROW_COUNT;
 	RETURN QUERY
-	SELECT NULL::uuid, NULL::bigint, (
-		SELECT ms(c.expires_at) FROM callback c
-		 WHERE c.tenant_id = p_tenant AND c.state = 'scheduled' AND c.linked_to IS NULL AND c.expires_at IS NOT NULL
-		 ORDER BY c.expires_at, c.callback_id OFFSET v_rows LIMIT 1);
+	SELECT c.callback_id, c.seq, NULL::bigint, 'widen' FROM callback c
+	 WHERE c.tenant_id = p_tenant AND c.state = 'scheduled' AND c.linked_to IS NULL AND c.widen_at <= from_ms(p_now)
+	 ORDER BY c.widen_at, c.callback_id LIMIT p_limit;
+	GET DIAGNOSTICS v_widened = ROW_COUNT;
+	RETURN QUERY SELECT NULL::uuid, NULL::bigint, next_elapse(p_tenant, v_expired, v_widened), NULL;
 END
 $$;

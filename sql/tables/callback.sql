@@ -10,6 +10,8 @@
 --   booked       its promise is a place in a slot of its queue, see functions/slots.sql
 --   zones        where the contact may be, who did not say: his quiet hours are kept in all of them; NULL: in promise_zone
 --   region, number_type   of his number: ISO 3166, and as libphonenumber sorts them
+--   widen_after_s   the next step of widening, so long after due_at: at widen_at; NULL: there is none, see functions/widening.sql
+--   widened      [{"step": n, "widened_at": ms, ...}, ...] what was done; home_class, home_priority: what it had before
 --   offer_timeout_s, caller_id   what that rule says of it, NULL: nothing
 --   preferred_agent   who is asked first, when he is free, and waited for so long from due_at on: preferred_for_s; NULL: nobody
 CREATE TABLE callback (
@@ -48,6 +50,11 @@ CREATE TABLE callback (
 	region		text,
 	number_type	text,
 	preferred_for_s	int,
+	widen_after_s	int,
+	widen_at	timestamptz,
+	widened		jsonb,
+	home_class	int,
+	home_priority	int,
 	PRIMARY KEY (tenant_id, callback_id),
 	CHECK ((state IN ('ready_to_call', 'establishing', 'connected', 'on_hold')) = (agent_id IS NOT NULL)),
 	CHECK ((state IN ('ready_to_call', 'establishing', 'connected', 'on_hold')) = (deadline_at IS NOT NULL)),
@@ -61,6 +68,8 @@ CREATE INDEX callback_due ON callback (tenant_id, due_at, callback_id)
 	WHERE state = 'scheduled' AND linked_to IS NULL;
 CREATE INDEX callback_expiring ON callback (tenant_id, expires_at, callback_id)
 	WHERE state = 'scheduled' AND linked_to IS NULL AND expires_at IS NOT NULL;
+CREATE INDEX callback_widening ON callback (tenant_id, widen_at, callback_id)
+	WHERE state = 'scheduled' AND linked_to IS NULL AND widen_at IS NOT NULL;
 CREATE INDEX callback_live ON callback (tenant_id, callback_id)
 	WHERE state IN ('offered', 'ready_to_call', 'establishing', 'connected', 'on_hold');
 CREATE INDEX callback_held ON callback (tenant_id, agent_id) WHERE agent_id IS NOT NULL;

@@ -31,6 +31,7 @@ CREATE TABLE skill (
 --   slots                its times that can be booked, see slots.sql; NULL: any time can be asked for
 --   calling_hours        when its contacts may be called, NULL: as the company says
 --   last_agent_days      who spoke with the number last, within so many days, is preferred, for last_agent_for_s; 0: nobody is
+--   widen                whom its callbacks are offered to as well, the longer they wait: see functions/widening.sql
 --   attempts_per_day     of one number on one day of its contact's; a retry beyond it waits for the next; 0: no limit
 CREATE TABLE queue (
 	tenant_id	int NOT NULL REFERENCES tenant,
@@ -67,6 +68,7 @@ CREATE TABLE queue (
 	calling_hours	jsonb CHECK (jsonb_typeof(calling_hours) = 'object'),
 	last_agent_days	int NOT NULL DEFAULT 0 CHECK (last_agent_days BETWEEN 0 AND 3650),
 	last_agent_for_s int NOT NULL DEFAULT 60 CHECK (last_agent_for_s BETWEEN 0 AND 3600),
+	widen		jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(widen) = 'array'),
 	PRIMARY KEY (tenant_id, queue_id),
 	UNIQUE (tenant_id, name)
 );

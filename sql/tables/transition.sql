@@ -33,6 +33,7 @@ INSERT INTO transition (command, from_state, to_state) VALUES
 	('retry',	'ready_to_call', 'scheduled'),		-- at a time the agent chose
 	('retry',	'ready_to_call', 'failed'),		-- attempts used up
 	('reschedule',	'scheduled',	'scheduled'),		-- another promise
+	('widen',	'scheduled',	'scheduled'),		-- to more agents
 	('cancel',	'scheduled',	'cancelled'),
 	('cancel',	'offered',	'cancelled'),
 	('cancel',	'ready_to_call', 'cancelled'),

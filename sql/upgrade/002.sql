@@ -151,3 +151,10 @@ ALTER TABLE callback ADD COLUMN preferred_for_s int;
 ALTER TABLE rule ADD COLUMN preferred_for_s int CHECK (preferred_for_s BETWEEN 0 AND 3600);
 ALTER TABLE queue ADD COLUMN last_agent_days int NOT NULL DEFAULT 0 CHECK (last_agent_days BETWEEN 0 AND 3650),
 	ADD COLUMN last_agent_for_s int NOT NULL DEFAULT 60 CHECK (last_agent_for_s BETWEEN 0 AND 3600);
+-- widening
+ALTER TABLE queue ADD COLUMN widen jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(widen) = 'array');
+ALTER TABLE callback ADD COLUMN widen_after_s int, ADD COLUMN widen_at timestamptz, ADD COLUMN widened jsonb,
+	ADD COLUMN home_class int, ADD COLUMN home_priority int;
+CREATE INDEX callback_widening ON callback (tenant_id, widen_at, callback_id)
+	WHERE state = 'scheduled' AND linked_to IS NULL AND widen_at IS NOT NULL;
+INSERT INTO transition (command, from_state, to_state) VALUES ('widen', 'scheduled', 'scheduled');

@@ -3,6 +3,7 @@ import shutil
 import sys
 import tempfile
 
+import psycopg
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "story"))
@@ -15,6 +16,12 @@ def cluster():
     cluster = house.Cluster()
     yield cluster
     cluster.remove()
+
+
+@pytest.fixture(scope="module")
+def db(cluster):
+    with psycopg.connect(cluster.conninfo(cluster.database()), autocommit=True, options="-c search_path=callbackd,public") as db:
+        yield db
 
 
 @pytest.fixture(scope="session")

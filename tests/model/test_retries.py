@@ -7,16 +7,16 @@ RETRY_EXAMPLES says how much of it (120); the second half begins at MODEL_SEED, 
 import collections
 import datetime as dt
 import itertools
-import json
 import os
 import random
 import uuid
 import zoneinfo
 
 import hypothesis
-import psycopg
 import pytest
 from hypothesis import strategies as st
+
+import talk
 
 EXAMPLES = int(os.environ.get("RETRY_EXAMPLES", "120"))
 SEED = int(os.environ.get("MODEL_SEED", random.SystemRandom().randrange(1 << 32)))
@@ -51,14 +51,13 @@ places = st.sampled_from([(zone, at) for zone, moments in CHANGES.items() for at
 begins = st.tuples(places, st.integers(-130_000, 40_000))
 
 
-class Life:
+class Life(talk.Talk):
     """A company with one agent, and the callbacks of one number."""
 
     def __init__(self, db, zone, now, queue):
-        self.db, self.zone, self.queue, self.now = db, zone, queue, now
         name = f"retry-{os.getpid()}-{next(count)}"
-        self.numbers = itertools.count(1)
-        self.tenant = db.execute("SELECT tenant_create(%s)", (name,)).fetchone()[0]
+        super().__init__(db, name, now)
+        self.zone, self.queue = zone, queue
         self.attempts = []      # (callback, outcome, began at), of all callbacks
         document = {
             "company": {"name": name}, "agents": [{"name": "ann"}],
@@ -67,21 +66,6 @@ class Life:
         self.say("company", role="operator", args={"document": document})
         self.say("sign_in", agent=1, by=1, role="agent", args={"token_hash": "00" * 32, "ready": True, "expires_at": now * 2})
         self.say("connect", agent=1, role="router", args={"node": str(uuid.UUID(int=1))})
-
-    def new(self):
-        return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self.tenant} {next(self.numbers)}"))
-
-    def run(self, function, element):
-        """The body of its answer, and why it was refused."""
-        rows = self.db.execute(f"SELECT what, kind, body FROM {function}(%s, %s, %s) WHERE ord IS NOT NULL",
-                               (self.tenant, self.now, json.dumps([element]))).fetchall()
-        (what, kind, body), = rows
-        return json.loads(body), kind if what == "answer" else None
-
-    def say(self, kind, **more):
-        body, refusal = self.run("execute", {"id": self.new(), "kind": kind, **more})
-        assert refusal is None, f"{kind} {more}: {refusal} {body}"
-        return body
 
     def ask(self):
         return self.run("submit", {"id": self.new(), "form": 1, "phone": "+49301", "when": "asap", "time_zone": self.zone})[0]["callback"]
@@ -225,12 +209,6 @@ def one_dial_each_time(db, start, queue, history):
     assert made["invalid"] == 0 or life.attempts[-1][1] == "invalid"
     days = collections.Counter(life.day(at) for _, outcome, at in life.attempts if outcome not in OURS)
     assert not queue["attempts_per_day"] or max(days.values(), default=0) <= queue["attempts_per_day"], days
-
-
-@pytest.fixture(scope="module")
-def db(cluster):
-    with psycopg.connect(cluster.conninfo(cluster.database()), autocommit=True, options="-c search_path=callbackd,public") as db:
-        yield db
 
 
 @pytest.mark.parametrize("story, hold", [(any_history, holds), (one_dial_each_time, one_dial)])

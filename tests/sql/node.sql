@@ -71,9 +71,9 @@ SELECT is(count(*), 0::bigint, 'nothing is held') FROM lease;
 SELECT is(pg_temp.beat(2), 'node-a:t node-b:t node-c:t 1', 'the next takes over at once');
 
 SELECT is((SELECT array_agg(p.proname::text ORDER BY p.proname) FROM pg_proc p WHERE p.pronamespace = 'callbackd'::regnamespace
-	AND p.proname IN ('schema_check', 'node_beat', 'node_leave', 'submit', 'execute', 'load_model', 'load_due', 'load_future', 'load_expired', 'load_events',
+	AND p.proname IN ('schema_check', 'node_beat', 'node_leave', 'submit', 'execute', 'load_model', 'load_due', 'load_future', 'load_elapsed', 'load_events',
 		'load_details', 'load_callback', 'load_callbacks', 'load_credential', 'load_nodes', 'company_show', 'company_plan', 'tenant_create')),
-	'{company_plan,company_show,execute,load_callback,load_callbacks,load_credential,load_details,load_due,load_events,load_expired,load_future,load_model,load_nodes,node_beat,node_leave,schema_check,submit,tenant_create}',
+	'{company_plan,company_show,execute,load_callback,load_callbacks,load_credential,load_details,load_due,load_elapsed,load_events,load_future,load_model,load_nodes,node_beat,node_leave,schema_check,submit,tenant_create}',
 	'each function that the server calls is there once');
 SELECT is(problem, NULL, 'nothing is wrong with this database') FROM schema_check();
 SELECT is(version, (SELECT max(number) FROM upgrade), 'its version is the last upgrade''s') FROM schema_check();

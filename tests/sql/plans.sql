@@ -2,7 +2,7 @@
 -- at yet (no ANALYZE). Counted is what is read, not time: rows fetched and index entries returned by the statements of
 -- this transaction. A plan that walks a table reads all of its 5,000 rows.
 \ir fixture/company.sql
-SELECT plan(29);
+SELECT plan(31);
 
 -- Everything that has been read so far in this transaction, by table or index of the schema.
 CREATE FUNCTION fx.read_so_far() RETURNS bigint LANGUAGE sql VOLATILE
@@ -36,7 +36,7 @@ $$;
 CREATE PROCEDURE fx.life(p_name text, p_n int) LANGUAGE plpgsql
 AS $$
 BEGIN
-	PERFORM fx.callback(p_name), fx.callback(p_name || ' 2');
+	PERFORM fx.callback(p_name), fx.callback(p_name || ' 2'), fx.callback(p_name || ' 5');
 	CALL fx.read_by('submit', format('SELECT FROM submit(fx.t(), fx.ms(1), fx.form(%s))', p_n));
 	CALL fx.read_by('publish rules', format('SELECT fx.does(1, ''rules_publish'', role => ''operator'', args => %L)', fx.three()));
 	CALL fx.read_by('submit by rules', format('SELECT FROM submit(fx.t(), fx.ms(1), %L)', jsonb_set(fx.form(p_n + 1), '{0,case}', '{"a": "2"}')));
@@ -52,6 +52,9 @@ BEGIN
 	CALL fx.read_by('ended', format('SELECT fx.does(8, ''ended'', a => %L, by => 2)', p_name || '#1'));
 	CALL fx.read_by('done', format('SELECT fx.does(9, ''done'', %L, by => 2, v => fx.v(%L), args => ''{"disposition": "sold"}'')', p_name, p_name));
 	CALL fx.read_by('reschedule', format('SELECT fx.does(10, ''reschedule'', %L, v => fx.v(%L), args => ''{"at": 1790000600000}'')', p_name || ' 2', p_name || ' 2'));
+	UPDATE callback SET widen_after_s = 1, widen_at = fx.ts(1) WHERE tenant_id = fx.t() AND callback_id = fx.id(p_name || ' 5');
+	CALL fx.read_by('elapsed', 'SELECT load_elapsed(fx.t(), fx.ms(10), 10)');
+	CALL fx.read_by('widen', format('SELECT fx.does(10, ''widen'', %L, v => fx.v(%L))', p_name || ' 5', p_name || ' 5'));
 	CALL fx.read_by('cancel', format('SELECT fx.does(10, ''cancel'', %L, v => fx.v(%L))', p_name || ' 2', p_name || ' 2'));
 	PERFORM fx.callback(p_name || ' 3', 'ready_to_call', '{3}'), fx.callback(p_name || ' 4', 'ready_to_call', '{4}');
 	INSERT INTO contact (tenant_id, callback_id, phone) VALUES (fx.t(), fx.id(p_name || ' 3'), '+4950' || p_n), (fx.t(), fx.id(p_name || ' 4'), '+4950' || p_n);
@@ -68,7 +71,7 @@ BEGIN
 	CALL fx.read_by('page', 'SELECT load_callbacks(fx.t(), fx.ms(12), ''{"limit": 10}'')');
 END
 $$;
-UPDATE queue SET attempts_per_day = 2 WHERE tenant_id = fx.t();
+UPDATE queue SET attempts_per_day = 2, widen = '[{"after_s": 1, "priority": 1}]' WHERE tenant_id = fx.t();
 CALL fx.life('empty', 100);
 SELECT is(array_agg(l.refusal), '{NULL}', 'a life, from the form to the end') FROM fx.last l;
 
@@ -91,7 +94,7 @@ INSERT INTO rule SELECT (r).* FROM (SELECT jsonb_populate_record(x, jsonb_build_
   FROM rule x, generate_series(1, 5000) n WHERE x.tenant_id = fx.t() AND x.ord = 1 OFFSET 0) y;
 CALL fx.life('full', 200);
 SELECT is((fx.c('form 201')).rule, 2, 'the second rule placed it');
-SELECT is(count(*), 26::bigint, 'the same life again') FROM fx.reads WHERE before IS NOT NULL;
+SELECT is(count(*), 28::bigint, 'the same life again') FROM fx.reads WHERE before IS NOT NULL;
 SELECT cmp_ok(n, '<', 200::bigint, format('%s: %s rows and index entries read, %s while all was empty', what, n, before)) FROM fx.reads
  ORDER BY what;
 SELECT * FROM finish();

@@ -10,7 +10,7 @@ INSERT INTO fx.kind VALUES
 	('call', 'callback', NULL), ('connected', 'attempt', NULL), ('hold', 'attempt', NULL), ('retrieve', 'attempt', NULL),
 	('ended', 'attempt', NULL), ('done', 'callback', '{"disposition": "sold"}'), ('give_back', 'callback', NULL),
 	('retry', 'callback', '{"in_s": 60}'), ('cancel', 'callback', NULL), ('reschedule', 'callback', '{"at": 1790010000000}'),
-	('erase', 'callback', NULL), ('expire', 'callback', NULL),
+	('erase', 'callback', NULL), ('expire', 'callback', NULL), ('widen', 'callback', NULL),
 	('callback_deadline', 'callback', NULL), ('note', 'callback', '{"text": "spoke to his wife"}'),
 	('agent_lost', 'agent', NULL), ('sign_out', 'agent', NULL);
 -- Each is tried plainly, and again as it is when: another offer of it is pending; it was offered or dialled as often
@@ -45,6 +45,10 @@ BEGIN
 	END IF;
 	IF x.variant = 'quiet' AND k.kind = 'offer' AND p_state = 'scheduled' THEN
 		UPDATE callback SET zones = '{Pacific/Auckland}' WHERE tenant_id = fx.t() AND callback_id = fx.id(v_name);
+		PERFORM fx.settle();
+	END IF;
+	IF k.kind = 'widen' THEN
+		UPDATE callback SET widen_after_s = 0, widen_at = due_at WHERE tenant_id = fx.t() AND callback_id = fx.id(v_name);
 		PERFORM fx.settle();
 	END IF;
 	-- what the command names is there in every state, or it would be refused for that

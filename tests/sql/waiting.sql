@@ -104,7 +104,7 @@ SELECT is(image -> 'nodes' @> to_jsonb(ARRAY[pg_temp.id(2)]) AND NOT image -> 'n
   FROM (SELECT image::jsonb FROM load_due(pg_temp.tenant(), :t0, 1, 1) WHERE kind = 'head') h;
 SELECT is(max((image ->> 'at')::bigint), :t0, 'an earlier clock is raised to the last event''s')
   FROM (SELECT image::jsonb FROM load_due(pg_temp.tenant(), :t0 - 5000, 1, 1) WHERE kind = 'head') h;
-SELECT is(array_agg(DISTINCT kind ORDER BY kind), '{agent,attempt,callback,class,due_window,expiry,future_window,head,offer,queue,secret,status,tenant}', 'what there is')
+SELECT is(array_agg(DISTINCT kind ORDER BY kind), '{agent,attempt,callback,class,due_window,elapse,future_window,head,offer,queue,secret,status,tenant}', 'what there is')
   FROM model;
 SELECT is(array_agg(image ->> 'id' ORDER BY n), ARRAY[pg_temp.id(902)::text], 'only pending offers') FROM model WHERE kind = 'offer';
 SELECT is(array_agg(image ->> 'id' ORDER BY n), ARRAY[pg_temp.id(802)::text], 'only current attempts') FROM model WHERE kind = 'attempt';
@@ -116,16 +116,16 @@ SELECT is(array_agg((image ->> 'id')::uuid ORDER BY n), array_cat(array_cat(arra
   FROM model WHERE kind = 'callback';
 SELECT is(array_agg(image ORDER BY n), ARRAY['{"class": 1, "complete": false}', '{"class": 2, "complete": false}', '{"class": 3, "complete": false}',
 	'{"class": 4, "complete": true}']::jsonb[], 'windows') FROM model WHERE kind = 'due_window';
-SELECT is((SELECT kind FROM model ORDER BY n DESC LIMIT 1), 'expiry', 'the expiry comes last');
-SELECT is((image ->> 'at')::bigint, (SELECT ms(min(expires_at)) FROM callback c WHERE pg_temp.waits(c)), 'the next promise that passes') FROM model WHERE kind = 'expiry';
+SELECT is((SELECT kind FROM model ORDER BY n DESC LIMIT 1), 'elapse', 'the next that elapses comes last');
+SELECT is((image ->> 'at')::bigint, (SELECT ms(min(expires_at)) FROM callback c WHERE pg_temp.waits(c)), 'the next promise that passes') FROM model WHERE kind = 'elapse';
 
 -- Promises that passed.
-SELECT results_eq(format('SELECT callback_id, seq, next_at FROM load_expired(%s, %s, %s)', pg_temp.tenant(), :t0, size),
+SELECT results_eq(format('SELECT callback_id, seq, next_at FROM load_elapsed(%s, %s, %s)', pg_temp.tenant(), :t0, size),
 	format('(SELECT callback_id, seq, NULL::bigint FROM callback c WHERE pg_temp.waits(c) AND expires_at <= pg_temp.at(0) ORDER BY expires_at, callback_id LIMIT %1$s)
 		UNION ALL SELECT NULL, NULL, (SELECT ms(expires_at) FROM callback c WHERE pg_temp.waits(c) AND expires_at IS NOT NULL ORDER BY expires_at, callback_id
 		OFFSET (SELECT least(%1$s, count(*)) FROM callback c WHERE pg_temp.waits(c) AND expires_at <= pg_temp.at(0)) LIMIT 1)', size),
 	format('expired, at most %s, and when the next one does', size)) FROM unnest('{5,1000}'::int[]) size;
-SELECT results_eq(format('SELECT callback_id, seq, next_at FROM load_expired(%s, %s, 1000) WHERE callback_id IS NULL', pg_temp.tenant(), :t0 + 99000000),
+SELECT results_eq(format('SELECT callback_id, seq, next_at FROM load_elapsed(%s, %s, 1000) WHERE callback_id IS NULL', pg_temp.tenant(), :t0 + 99000000),
 	'SELECT NULL::uuid, NULL::bigint, NULL::bigint', 'none is left to expire');
 
 -- The log.

@@ -146,7 +146,7 @@ static const char others[] =
     "$1';"
     "CREATE FUNCTION callbackd.load_future(int, bigint, bigint, uuid, int) RETURNS int LANGUAGE "
     "sql AS 'SELECT $1';"
-    "CREATE FUNCTION callbackd.load_expired(int, bigint, int) RETURNS int LANGUAGE sql AS 'SELECT "
+    "CREATE FUNCTION callbackd.load_elapsed(int, bigint, int) RETURNS int LANGUAGE sql AS 'SELECT "
     "$1';"
     "CREATE FUNCTION callbackd.load_events(int, bigint, int) RETURNS bigint LANGUAGE sql AS"
     " 'INSERT INTO callbackd.call (what, now_ms) VALUES (''read'', $2) RETURNING now_ms';"

@@ -25,6 +25,7 @@
 #define HISTORIES 60
 
 static unsigned seed;
+static int widened;
 
 static int
 draw(int below)
@@ -326,8 +327,12 @@ step_submit(struct world *w)
 	    w, 1 + draw(CLASSES), draw(3) - 1, due, due, draw(4) > 0 ? 0 : due + draw(60000));
 	if (draw(3) > 0)
 		return;
-	w->callbacks[w->ncallbacks].preferred = 1 + draw(AGENTS);
-	w->callbacks[w->ncallbacks].preferred_for_s = draw(20);
+	if (draw(2) > 0) {
+		w->callbacks[w->ncallbacks].preferred = 1 + draw(AGENTS);
+		w->callbacks[w->ncallbacks].preferred_for_s = draw(20);
+	} else {
+		w->callbacks[w->ncallbacks].widen_after_s = 1 + draw(20);
+	}
 	world_changed(w, w->ncallbacks, "callback.changed");
 }
 
@@ -692,8 +697,21 @@ decide_offer(struct node *node, const struct router_action *a)
 	node->made += k > 0;
 }
 
+/* Into another class, from the middle of its window to anywhere in that of the other. */
 static void
-decide_expired(struct node *node)
+widen(struct world *w, int n)
+{
+	struct world_callback *c = &w->callbacks[n];
+
+	c->class = 1 + draw(CLASSES);
+	c->priority += draw(2);
+	c->widen_after_s = draw(2) > 0 ? 0 : c->widen_after_s + 1 + draw(20);
+	world_changed(w, n, "callback.widened");
+	widened++;
+}
+
+static void
+decide_elapsed(struct node *node)
 {
 	struct world *w = node->w;
 
@@ -701,9 +719,11 @@ decide_expired(struct node *node)
 		if (world_waits(w, n) && w->callbacks[n].expires_at != 0 &&
 		    w->callbacks[n].expires_at <= w->now)
 			world_finish(w, n, "expired");
+		else if (world_waits(w, n) && world_widen_at(w, n) <= w->now)
+			widen(w, n);
 	}
 	world_feed(w, node->p);
-	projection_set_expiry(node->p, world_next_expiry(w));
+	projection_set_elapse(node->p, world_next_elapse(w, w->now));
 }
 
 static void
@@ -730,8 +750,8 @@ decide(struct node *node, const struct router_action *a)
 		node->refills++;
 		world_refill_future(w, node->p, a->after_at, a->after_id, node->future_limit);
 		break;
-	case ROUTER_LOOK_EXPIRED:
-		decide_expired(node);
+	case ROUTER_LOOK_ELAPSED:
+		decide_elapsed(node);
 		break;
 	case ROUTER_RELOAD:
 		node->reload = true;
@@ -850,7 +870,7 @@ bounded_windows_hold_the_first(void **state)
 		free(node);
 	}
 	/* The histories did go where they were meant to. */
-	assert_true(made > 500 && refills > 200 && reloads > 20);
+	assert_true(made > 500 && refills > 200 && reloads > 20 && widened > 200);
 }
 
 int

@@ -33,7 +33,7 @@ on_action(void *arg, const struct router_action *action)
 	struct story *s = arg;
 	struct buf *b = &s->said;
 	static const char *const names[] = { "offer", "timeout", "deadline", "agent", "lost",
-		"disconnect", "expired", "due", "future", "reload" };
+		"disconnect", "elapsed", "due", "future", "reload" };
 
 	assert_true(s->n < ACTIONS);
 	s->actions[s->n++] = *action;
@@ -742,27 +742,54 @@ promises_expire(void **state)
 	s->w->now = NOW + 3000;
 	/* Who becomes ready now does not get it any more. */
 	world_agent(s->w, 1, "", "ready", 1);
-	expect(s, "expired offer 1>1");
+	expect(s, "elapsed offer 1>1");
 	reset(s);
 	world_agent_change(s->w, 1, "", true);
 	expect(s, "");
 	assert_int_equal(s->next_at, s->w->now + 1000);
 	s->w->now += 1000;
-	expect(s, "expired");
+	expect(s, "elapsed");
 	/* One that comes while the look is under way is not forgotten. */
 	world_submit(s->w, 1, 0, NOW, NOW, NOW + 4500);
 	world_finish(s->w, 2, "expired");
 	world_feed(s->w, s->p);
-	projection_set_expiry(s->p, NOW + 5000);
+	projection_set_elapse(s->p, NOW + 5000);
 	settle(s);
 	expect(s, "");
 	assert_int_equal(s->next_at, NOW + 4500);
 	s->w->now = NOW + 4500;
-	expect(s, "expired");
-	projection_set_expiry(s->p, INT64_MAX);
+	expect(s, "elapsed");
+	projection_set_elapse(s->p, INT64_MAX);
 	settle(s);
 	expect(s, "");
 	assert_int_equal(s->next_at, INT64_MAX);
+	story_end(s);
+}
+
+/* To another class, who is able there gets it; and then to none. */
+static void
+who_waits_is_widened(void **state)
+{
+	struct story *s = story_of("longest_idle", 120);
+
+	(void)state;
+	world_agent(s->w, 1, "", "ready", 1);
+	world_submit(s->w, 2, 0, NOW, NOW, NOW + 90000);
+	s->w->callbacks[1].widen_after_s = 30;
+	world_changed(s->w, 1, "callback.changed");
+	load(s, 100, 100);
+	expect(s, "");
+	assert_int_equal(s->next_at, NOW + 30000);
+	s->w->now = NOW + 30000;
+	expect(s, "elapsed");
+	s->w->callbacks[1].class = 1;
+	s->w->callbacks[1].widen_after_s = 0;
+	world_changed(s->w, 1, "callback.widened");
+	world_feed(s->w, s->p);
+	projection_set_elapse(s->p, NOW + 90000);
+	settle(s);
+	expect(s, "offer 1>1");
+	assert_int_equal(s->next_at, NOW + 90000);
 	story_end(s);
 }
 
@@ -904,6 +931,7 @@ main(void)
 		cmocka_unit_test(a_node_is_dead),
 		cmocka_unit_test(a_node_younger_than_the_list),
 		cmocka_unit_test(promises_expire),
+		cmocka_unit_test(who_waits_is_widened),
 		cmocka_unit_test(a_due_window_is_refilled),
 		cmocka_unit_test(a_refill_that_was_lost),
 		cmocka_unit_test(the_future_is_refilled),

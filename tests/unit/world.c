@@ -75,10 +75,9 @@ world_queue(
 	struct world_queue *q = &w->queues[id];
 	json_t *body = event(w, "queue.changed");
 
-	*q = (struct world_queue){ .id = id,
-		.ring_max = ring_max,
-		.cooldown_s = cooldown_s,
-		.version = w->seq };
+	*q = (struct world_queue){
+		.id = id, .ring_max = ring_max, .cooldown_s = cooldown_s, .version = w->seq
+	};
 	snprintf(q->skills, sizeof(q->skills), "%s", skills);
 	snprintf(q->strategy, sizeof(q->strategy), "%s", strategy);
 	json_object_set_new(body, "queue", world_queue_image(q));
@@ -397,15 +396,26 @@ world_before(const struct world *w, int a, int b)
 }
 
 int64_t
-world_next_expiry(const struct world *w)
+world_widen_at(const struct world *w, int n)
+{
+	const struct world_callback *c = &w->callbacks[n];
+
+	return c->widen_after_s != 0 ? c->due_at + c->widen_after_s * INT64_C(1000) : INT64_MAX;
+}
+
+int64_t
+world_next_elapse(const struct world *w, int64_t after)
 {
 	int64_t at = INT64_MAX;
 
 	for (int n = 1; n <= w->ncallbacks; n++) {
-		int64_t expires_at = w->callbacks[n].expires_at;
+		const struct world_callback *c = &w->callbacks[n];
+		int64_t widen_at = world_widen_at(w, n);
 
-		if (world_waits(w, n) && expires_at > w->now && expires_at < at)
-			at = expires_at;
+		if (world_waits(w, n) && c->expires_at > after && c->expires_at < at)
+			at = c->expires_at;
+		if (world_waits(w, n) && widen_at > after && widen_at < at)
+			at = widen_at;
 	}
 	return at;
 }

@@ -61,7 +61,7 @@ struct world_callback {
 	uint64_t seq, attempt_seq;
 	const char *state;
 	int class, agent, attempt, linked_to;
-	int priority, preferred, preferred_for_s;
+	int priority, preferred, preferred_for_s, widen_after_s; /* 0: it is not widened */
 	int64_t due_at, promise_at, expires_at, deadline_at;
 	struct {
 		int agent;
@@ -154,6 +154,8 @@ void world_refill_due(const struct world *, struct projection *, int class, int 
 void world_refill_future(
     const struct world *, struct projection *, int64_t after_at, struct id after, int limit);
 /* The smallest expires_at after now; INT64_MAX none. */
-int64_t world_next_expiry(const struct world *);
+int64_t world_next_elapse(const struct world *, int64_t after);
+/* When that one is widened; INT64_MAX: it is not. */
+int64_t world_widen_at(const struct world *, int n);
 
 #endif

@@ -137,6 +137,8 @@ world_callback_image(const struct world *w, int n)
 		json_object_set_new(image, "agent", json_integer(c->agent));
 	if (c->attempt != 0)
 		json_set_id(image, "attempt", world_attempt_id(c->attempt));
+	if (c->widen_after_s != 0)
+		json_object_set_new(image, "widen_after_s", json_integer(c->widen_after_s));
 	if (c->preferred != 0)
 		json_object_update_new(image,
 		    json_pack("{s:i, s:i}", "preferred_agent", c->preferred, "preferred_for_s", c->preferred_for_s));

@@ -182,7 +182,7 @@ world_load(const struct world *w, int due_limit, int future_limit)
 {
 	struct projection *p =
 	    projection_new(&(struct projection_limits){ due_limit, future_limit });
-	int64_t expiry = INT64_MAX;
+	int64_t elapse = world_next_elapse(w, 0);
 	const char *why;
 
 	row_head(w, p);
@@ -193,14 +193,9 @@ world_load(const struct world *w, int due_limit, int future_limit)
 			rows_due(w, p, i, due_limit);
 	}
 	rows_future(w, p, w->now, WORLD_CALLBACKS, future_limit);
-	for (int i = 1; i <= w->ncallbacks; i++) {
-		if (world_waits(w, i) && w->callbacks[i].expires_at != 0 &&
-		    w->callbacks[i].expires_at < expiry)
-			expiry = w->callbacks[i].expires_at;
-	}
-	row(p, "expiry",
-	    expiry == INT64_MAX ? json_pack("{s:n}", "at")
-				: json_pack("{s:I}", "at", (json_int_t)expiry));
+	row(p, "elapse",
+	    elapse == INT64_MAX ? json_pack("{s:n}", "at")
+				: json_pack("{s:I}", "at", (json_int_t)elapse));
 	if (!projection_loaded(p, &why))
 		fail_msg("loaded: %s", why);
 	return p;
