@@ -94,7 +94,7 @@ callback_give_back(struct api_call *call)
 static enum http_verdict
 callback_retry(struct api_call *call)
 {
-	static const char *const known[] = { "version", "at", "in_s", "reason", NULL };
+	static const char *const known[] = { "version", "at", "in_s", "reason", "personal", NULL };
 	struct ask ask;
 	int64_t at_ms = 0, in_s = 0;
 
@@ -103,6 +103,7 @@ callback_retry(struct api_call *call)
 	const char *at = fields_text(&ask.fields, "at", FIELDS_OPTIONAL, 64);
 	bool has_in = fields_int(&ask.fields, "in_s", FIELDS_OPTIONAL, 0, YEAR_S, &in_s);
 	const char *reason = fields_text(&ask.fields, "reason", FIELDS_OPTIONAL, REASON_MAX);
+	bool personal = fields_bool(&ask.fields, "personal");
 	if (at != NULL && !clock_parse(at, &at_ms))
 		fields_error(&ask.fields, "at",
 		    "must be a time with an offset, like 2026-11-24T10:00:00+01:00");
@@ -115,6 +116,8 @@ callback_retry(struct api_call *call)
 		json_object_set_new(args, "in_s", json_integer(in_s));
 	else
 		json_object_set_new(args, "at", json_integer(at_ms));
+	if (json_object_get(call->body, "personal") != NULL)
+		json_object_set_new(args, "personal", json_boolean(personal));
 	return ask_send(call, &ask, "retry", args);
 }
 

@@ -150,6 +150,27 @@ say_nobody(const struct api_call *call, const json_t *now, struct buf *b)
 	buf_puts(b, ".");
 }
 
+/* It is for one alone, who is able, or not. */
+static void
+say_alone(const struct api_call *call, const json_t *now, struct buf *b)
+{
+	const json_t *count;
+	const char *what;
+	bool able = false;
+
+	buf_puts(b, "It is for ");
+	put_name(call, json_object_get(now, "for_agent"), b);
+	buf_puts(b, " alone, who ");
+	json_object_foreach (json_object_get(now, "able"), what, count) {
+		if (json_integer_value(count) == 0)
+			continue;
+		buf_printf(b, "is %s.", what);
+		able = true;
+	}
+	if (!able)
+		buf_puts(b, "has not all the skills that it needs.");
+}
+
 static void
 say_next(const struct api_call *call, const json_t *now, struct buf *b)
 {
@@ -212,7 +233,9 @@ say(const struct api_call *call, const json_t *now, struct buf *b)
 		buf_puts(b, ".");
 		return;
 	}
-	if (strcmp(why, "nobody_available") == 0)
+	if (strcmp(why, "nobody_available") == 0 && json_object_get(now, "for_agent") != NULL)
+		say_alone(call, now, b);
+	else if (strcmp(why, "nobody_available") == 0)
 		say_nobody(call, now, b);
 	else if (strcmp(why, "next") == 0)
 		say_next(call, now, b);

@@ -83,4 +83,7 @@ show_callback(const struct api_call *call, json_t *image)
 	agent = (int)json_int(image, "preferred_agent", 0);
 	if (agent != 0 && projection_agent(p, agent, &view))
 		json_object_set_new(image, "preferred_agent_name", json_string(view.name));
+	agent = projection_class_agent(p, (int)json_int(image, "class", 0));
+	if (agent != 0 && projection_agent(p, agent, &view))
+		json_object_set_new(image, "for_agent_name", json_string(view.name));
 }

@@ -153,6 +153,8 @@ judge(struct projection *p, struct callback *cb, int64_t now_ms, json_t *said)
 	json_object_set_new(said, "tried", tried(cb));
 	json_object_set_new(said, "ahead", json_integer(ahead(cb)));
 	put_at(said, "widens_at", cb->widen_at);
+	if (cb->class->agent != 0)
+		json_object_set_new(said, "for_agent", json_integer(cb->class->agent));
 }
 
 json_t *

@@ -20,7 +20,7 @@ struct projection;
  *  and of one that is due:
  *  "needs": [{"skill": id, "level": n, "signed_in": how many have it}], "able": {"ready": n, "busy": n, ...},
  *  "tried": [{"agent", "at", "again_at"}], "ahead": due ones of its queue before it, at most 1000,
- *  "widens_at": ms, when it is for more agents, if it will be}
+ *  "widens_at": ms, when it is for more agents, if it will be, "for_agent": for whom alone it is}
  * NULL: it has ended, is not known, or waits behind all that are held in memory.
  */
 json_t *projection_explain(struct projection *, struct id callback, int64_t now_ms);

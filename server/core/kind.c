@@ -31,6 +31,7 @@ static const char *const kinds[] = {
 	"callback.expired",
 	"callback.failed",
 	"callback.given_back",
+	"callback.kept",
 	"callback.linked",
 	"callback.noted",
 	"callback.put_off",

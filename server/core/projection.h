@@ -100,6 +100,8 @@ const json_t *projection_queue(const struct projection *, int queue_id);	/* imag
  */
 bool projection_queue_open(const struct projection *, int queue_id, int64_t at, int64_t *until);
 const json_t *projection_skill(const struct projection *, int skill_id);	/* image */
+/* For whom alone that requirement class is; 0: for anybody. */
+int projection_class_agent(const struct projection *, int class_id);
 int projection_queue_by_name(const struct projection *, const char *name);	/* 0: none */
 const json_t *projection_tenant(const struct projection *);			/* image */
 /* Secrets of one purpose, newest first: calls until the function returns false. */

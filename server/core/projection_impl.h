@@ -121,6 +121,7 @@ struct class {
 	size_t slot;
 	struct queue *queue;
 	struct needs own;		/* beyond the queue's */
+	int agent;			/* for him alone; 0: for anybody */
 	struct bits eligible;		/* agents' slots */
 	struct window due;
 	/* match.c: those before the cursor were passed over, and stay so until the class is woken. */

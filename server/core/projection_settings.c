@@ -284,6 +284,7 @@ settings_class(struct projection *p, const json_t *image, const char **why)
 	struct class *c = class_new(p, (int)id, q);
 
 	image_keep(&c->image, image);
+	c->agent = (int)json_int(image, "agent", 0);
 	if (!skill_needs(p, json_object_get(image, "skills"), &c->own, why))
 		return false;
 	skill_fit_class(p, c);

@@ -120,7 +120,8 @@ skill_meets(const struct agent *a, const struct needs *needs)
 static void
 fit(struct projection *p, struct class *c, struct agent *a)
 {
-	bool fits = skill_meets(a, &c->own) && skill_meets(a, &c->queue->needs);
+	bool fits = (c->agent == 0 || c->agent == a->id) && skill_meets(a, &c->own) &&
+	    skill_meets(a, &c->queue->needs);
 
 	if (fits == bits_has(&c->eligible, a->slot))
 		return;

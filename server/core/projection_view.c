@@ -95,6 +95,14 @@ projection_queue_open(const struct projection *p, int queue_id, int64_t at, int6
 	return false;
 }
 
+int
+projection_class_agent(const struct projection *p, int class_id)
+{
+	const struct class *c = settings_class_find(p, class_id);
+
+	return c != NULL ? c->agent : 0;
+}
+
 const json_t *
 projection_skill(const struct projection *p, int skill_id)
 {

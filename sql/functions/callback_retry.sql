@@ -14,8 +14,8 @@ BEGIN
 	IF v_rule.stop IS NOT NULL THEN
 		RETURN callback_finish(c, 'failed', v_rule.stop, p_now);
 	END IF;
-	IF c.home_class IS NOT NULL THEN
-		c := widen_home(p_tenant, c);
+	c := widen_home(p_tenant, c);
+	IF c.queue_id <> q.queue_id THEN
 		SELECT * INTO q FROM queue_row(p_tenant, c.queue_id);
 	END IF;
 	v_at := retry_at(p_tenant, c, q, v_rule.earliest);

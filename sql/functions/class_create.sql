@@ -7,12 +7,12 @@ AS $$
 BEGIN
 	RETURN QUERY
 	WITH c AS (
-		INSERT INTO requirement_class AS k (tenant_id, class_id, queue_id, skills)
+		INSERT INTO requirement_class AS k (tenant_id, class_id, queue_id, skills, agent_id)
 		SELECT p_tenant, (SELECT coalesce(max(o.class_id), 0) FROM requirement_class o WHERE o.tenant_id = p_tenant)
-			+ row_number() OVER (ORDER BY n.ord), n.queue_id, n.skills
-		  FROM (SELECT r.queue_id, r.skills, min(r.ord) AS ord
+			+ row_number() OVER (ORDER BY n.ord), n.queue_id, n.skills, n.for_agent
+		  FROM (SELECT r.queue_id, r.skills, r.for_agent, min(r.ord) AS ord
 			  FROM unnest(p_rows) r WHERE r.class_id IS NULL AND intake_taken(r)
-			 GROUP BY r.queue_id, r.skills) n
+			 GROUP BY r.queue_id, r.skills, r.for_agent) n
 		RETURNING k.class_id, jsonb_build_object('class', image_class(k))::text AS body
 	), e AS MATERIALIZED (
 		SELECT p_head + row_number() OVER (ORDER BY c.class_id) AS seq, c.body FROM c

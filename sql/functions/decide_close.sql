@@ -4,13 +4,15 @@
 --          the queue's retry matrix says of the last dial, stop fails it. The promise stays what the contact was given.
 --          The agent does after-call work. args.note as in note.
 --   retry  at args.at (ms) or in args.in_s seconds, which becomes the new promise; refused (bad_time) with what is
---          in the way and what would do, see retry_refusal()
+--          in the way and what would do, see retry_refusal(). args.personal: it is for him alone (true), or for anybody
+--          (false), and without it for whom it was
 --   give_back  to others, see callback_let_go()
 --   callback_deadline  of a call: the call ends. Of one that was accepted and left lying: as if it was given back
 -- An agent who is rid of a callback is idle from now on; for his place in the order nothing before counts.
 -- Notes are written here, all of the run at once: their text may not go through a change, because what is in a
--- change gets into the log. VOLATILE for that alone.
--- Reads callback, attempt, offer, queue, contact, disposition, agent_status, transition; writes note. Needs tenant_lock().
+-- change gets into the log. VOLATILE for that, and for a requirement class that is needed (widen_class()).
+-- Reads callback, attempt, offer, queue, contact, disposition, agent_status, transition; writes note, requirement_class.
+-- Needs tenant_lock().
 CREATE FUNCTION decide_close(p_tenant int, p_now timestamptz, p_run command[]) RETURNS change[]
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -27,6 +29,7 @@ DECLARE
 	v_kind text;
 	v_extra jsonb;
 	v_held_by int;
+	v_own record;
 	v_changes change[] := '{}';
 	v_change change;
 	v_refusal text;
@@ -90,7 +93,13 @@ BEGIN
 			IF c.state = 'scheduled' THEN
 				c.promise_at := c.due_at;
 				c.promise_local := c.due_at AT TIME ZONE c.promise_zone;
-				c.booked := q.slots IS NOT NULL;
+				c.booked := (SELECT x.slots IS NOT NULL FROM queue_row(p_tenant, c.queue_id) x);
+				IF jsonb_typeof(r.args -> 'personal') = 'boolean' THEN
+					SELECT * INTO v_own FROM widen_personal(p_tenant, r.ord, c,
+						CASE WHEN (r.args ->> 'personal')::boolean THEN v_held_by ELSE 0 END);
+					c := v_own.c;
+					v_changes := v_changes || v_own.created;
+				END IF;
 			END IF;
 		WHEN 'give_back' THEN
 			c := callback_let_go(p_tenant, c, r.args ->> 'reason', q, p_now);

@@ -40,8 +40,8 @@ BEGIN
 		IF coalesce(c.linked_to, c.callback_id) = ANY (v_led) THEN
 			RAISE EXCEPTION 'two commands of one run are about linked requests' USING ERRCODE = 'CB002';
 		END IF;
-		IF c.home_class IS NOT NULL THEN
-			c := widen_home(p_tenant, c);
+		c := widen_home(p_tenant, c);
+		IF c.queue_id <> q.queue_id THEN
 			SELECT * INTO q FROM queue_row(p_tenant, c.queue_id);
 		END IF;
 		IF cardinality(r.targets) > 0 THEN

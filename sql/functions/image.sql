@@ -18,6 +18,7 @@ AS $$
 		',"ended_at":' || ms(c.ended_at), ',"rule_version":' || c.rule_version, ',"rule":' || c.rule,
 		',"offer_timeout_s":' || c.offer_timeout_s, ',"caller_id":"' || c.caller_id || '"', ',"preferred_agent":' || c.preferred_agent,
 		',"preferred_for_s":' || c.preferred_for_s, ',"widen_after_s":' || c.widen_after_s, ',"widened":' || c.widened::text,
+		',"agent_for_s":' || c.agent_for_s,
 		CASE WHEN c.booked THEN ',"booked":true' END, ',"zones":' || array_to_json(c.zones)::text, '}')
 $$;
 
@@ -92,7 +93,10 @@ $$;
 
 CREATE FUNCTION image_class(c requirement_class) RETURNS jsonb
 LANGUAGE sql STABLE
-AS $$ SELECT jsonb_build_object('id', c.class_id, 'queue', c.queue_id, 'skills', c.skills) $$;
+AS $$
+	SELECT jsonb_build_object('id', c.class_id, 'queue', c.queue_id, 'skills', c.skills)
+		|| CASE WHEN c.agent_id <> 0 THEN jsonb_build_object('agent', c.agent_id) ELSE '{}' END
+$$;
 
 -- token_hash in hex; never leaves the server.
 CREATE FUNCTION image_session(s session) RETURNS jsonb

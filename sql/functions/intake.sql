@@ -12,6 +12,7 @@
 --   leader_id  the callback that is called in its stead, see intake_link()
 --   slot       what it needs of its queue's slots (intake_book()): NULL nothing, 'exact' a place at promise_at, 'next' the first
 --              one from then on; hold: the one that it says it has; booked: it has a place
+--   for_agent  0: for anybody; agent_for_s: see tables/callback.sql
 --   rule_version, rule, offer_timeout_s, caller_id, preferred_agent, preferred_for_s, widen_after_s   see tables/callback.sql
 CREATE TYPE intake AS (
 	ord		int,
@@ -60,7 +61,9 @@ CREATE TYPE intake AS (
 	number_type	text,
 	preferred_for_s	int,
 	zone_named	boolean,
-	widen_after_s	int
+	widen_after_s	int,
+	for_agent	int,
+	agent_for_s	int
 );
 
 -- intake_taken: whether the element becomes a callback.
@@ -94,7 +97,7 @@ BEGIN
 		 CROSS JOIN LATERAL (SELECT * FROM form WHERE tenant_id = p_tenant AND form_id = d.form AND NOT removed LIMIT 1) f
 		 CROSS JOIN LATERAL (SELECT * FROM queue WHERE tenant_id = p_tenant AND queue_id = f.queue_id LIMIT 1) q
 		  LEFT JOIN LATERAL (SELECT * FROM requirement_class
-			WHERE tenant_id = p_tenant AND queue_id = f.queue_id AND skills = f.skills LIMIT 1) c ON true
+			WHERE tenant_id = p_tenant AND queue_id = f.queue_id AND skills = f.skills AND agent_id = 0 LIMIT 1) c ON true
 	), z AS MATERIALIZED (
 		SELECT z.name
 		  FROM (SELECT x.time_zone FROM x UNION SELECT f.time_zone FROM f) d
@@ -138,7 +141,7 @@ BEGIN
 			coalesce(g.skills, t.form_skills) AS skills, CASE WHEN g.rule IS NULL THEN t.form_class ELSE g.class_id END AS class_id,
 			coalesce(g.priority, t.form_rank) AS rank, coalesce(g.has_hours, t.form_hours) AS has_hours,
 			coalesce(g.has_slots, t.form_slots) AS has_slots,
-			CASE WHEN g.rule IS NULL THEN t.form_widen ELSE g.widen_after_s END AS widens,
+			CASE WHEN g.rule IS NULL THEN t.form_widen ELSE g.widen_after_s END AS widens, coalesce(g.agent_id, 0) AS for_agent, g.agent_for_s,
 			coalesce(t.instant, t.asked, 'asap') = 'asap' AS asap,
 			coalesce(g.promise_window_s, t.form_window) AS promise_window_s,
 			(SELECT s.version FROM s) AS rule_version, g.rule, g.offer_timeout_s, g.caller_id, g.preferred_agent, g.preferred_for_s
@@ -183,7 +186,7 @@ BEGIN
 		k.rule_version, k.rule, k.offer_timeout_s, k.caller_id, k.preferred_agent,
 		CASE WHEN NOT k.has_slots THEN NULL WHEN k.promise_at > k.asked_at THEN 'next' WHEN NOT k.asap THEN 'exact' END,
 		k.hold, false, NULL, k.region, k.number_type, k.preferred_for_s, k.time_zone IS NOT NULL,
-		k.widens)::intake
+		k.widens, k.for_agent, k.agent_for_s)::intake
 	  FROM k ORDER BY k.n);
 END
 $$;

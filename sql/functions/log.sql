@@ -78,7 +78,7 @@ BEGIN
 			linked_to = (x.cb).linked_to, disposition = (x.cb).disposition, ended_at = (x.cb).ended_at,
 			booked = (x.cb).booked, zones = (x.cb).zones, widen_after_s = (x.cb).widen_after_s,
 			widen_at = (x.cb).due_at + seconds((x.cb).widen_after_s), widened = (x.cb).widened,
-			home_class = (x.cb).home_class, home_priority = (x.cb).home_priority
+			home_class = (x.cb).home_class, home_priority = (x.cb).home_priority, agent_for_s = (x.cb).agent_for_s
 		  FROM (SELECT DISTINCT ON ((n.cb).callback_id) n.seq, n.cb FROM n
 			 WHERE (n.cb).callback_id IS NOT NULL ORDER BY (n.cb).callback_id, n.seq DESC) x
 		 CROSS JOIN LATERAL (

@@ -11,6 +11,8 @@ AS $$
 	('skills', 'skills', NULL, NULL, NULL, NULL),
 	('preferred_agent', 'text', 1, 63, '', ''),
 	('preferred_for_s', 'int', 0, 3600, NULL, NULL),
+	('agent', 'text', 1, 63, '', ''),
+	('agent_for_s', 'int', 0, 2592000, NULL, NULL),
 	('offer_timeout_s', 'int', 1, 3600, NULL, NULL),
 	('promise_window_s', 'int', 0, 2592000, NULL, NULL),
 	('caller_id', 'text', 3, 16, '^\+?[0-9]{3,15}$', 'must be a telephone number of digits, + before them or not')
@@ -119,8 +121,10 @@ BEGIN
 		  FROM act a CROSS JOIN LATERAL company_value_errors(coalesce(a.type, 'text'), a.low, a.high, a.pattern, a.hint, true, a.value) w
 		 WHERE a.member IS NOT NULL
 		 UNION ALL
-		SELECT p.place, '.then.preferred_for_s', 'needs a preferred_agent' FROM part p
-		 WHERE p.item -> 'then' ? 'preferred_for_s' AND NOT p.item -> 'then' ? 'preferred_agent'
+		SELECT p.place, '.then.' || n.needs, n.message
+		  FROM part p CROSS JOIN (VALUES ('preferred_for_s', 'preferred_agent', 'needs a preferred_agent'),
+			('agent_for_s', 'agent', 'needs an agent')) n(needs, needed, message)
+		 WHERE p.item -> 'then' ? n.needs AND NOT p.item -> 'then' ? n.needed
 		 UNION ALL
 		SELECT n.place, n.field, n.message FROM rules_names(p_tenant, p_document) n
 	), e AS (
@@ -144,9 +148,10 @@ AS $$
 	  FROM t LEFT JOIN LATERAL (SELECT * FROM queue WHERE tenant_id = p_tenant AND name = t.act ->> 'queue' LIMIT 1) q ON true
 	 WHERE jsonb_typeof(t.act -> 'queue') = 'string' AND q.removed IS DISTINCT FROM false
 	 UNION ALL
-	SELECT t.place, '.then.preferred_agent', CASE WHEN a.removed THEN 'was removed' ELSE 'is not an agent' END
-	  FROM t LEFT JOIN LATERAL (SELECT * FROM agent WHERE tenant_id = p_tenant AND name = t.act ->> 'preferred_agent' LIMIT 1) a ON true
-	 WHERE jsonb_typeof(t.act -> 'preferred_agent') = 'string' AND a.removed IS DISTINCT FROM false
+	SELECT t.place, '.then.' || m.member, CASE WHEN a.removed THEN 'was removed' ELSE 'is not an agent' END
+	  FROM t CROSS JOIN unnest('{preferred_agent,agent}'::text[]) m(member)
+	  LEFT JOIN LATERAL (SELECT * FROM agent WHERE tenant_id = p_tenant AND name = t.act ->> m.member LIMIT 1) a ON true
+	 WHERE jsonb_typeof(t.act -> m.member) = 'string' AND a.removed IS DISTINCT FROM false
 	 UNION ALL
 	SELECT t.place, '.then.skills.' || n.name, CASE WHEN s.removed THEN 'was removed' ELSE 'is not a skill' END
 	  FROM t CROSS JOIN LATERAL jsonb_object_keys(CASE WHEN jsonb_typeof(t.act -> 'skills') = 'object' THEN t.act -> 'skills' ELSE '{}' END) n(name)

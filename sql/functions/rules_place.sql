@@ -36,14 +36,18 @@ $$;
 -- skills of a rule stand in place of the form's; a priority of the form's stands before that of the rule's queue.
 CREATE FUNCTION rules_place(p_tenant int, p_version int, p_paths text[], p_request jsonb, p_queue int, p_skills jsonb, p_priority int)
 RETURNS TABLE (rule int, rule_name text, queue_id int, skills jsonb, priority int, promise_window_s int, has_hours boolean,
-	has_slots boolean, widen_after_s int, class_id int, preferred_agent int, preferred_for_s int, offer_timeout_s int, caller_id text)
+	has_slots boolean, widen_after_s int, class_id int, agent_id int, agent_for_s int, preferred_agent int, preferred_for_s int, offer_timeout_s int, caller_id text)
 LANGUAGE sql STABLE
 AS $$
 	SELECT r.ord, r.name, q.queue_id, coalesce(r.skills, p_skills), coalesce(r.priority, p_priority, q.priority),
-		coalesce(r.promise_window_s, q.promise_window_s), q.hours IS NOT NULL, q.slots IS NOT NULL, widen_first(q.widen), c.class_id, r.preferred_agent,
+		coalesce(r.promise_window_s, q.promise_window_s), q.hours IS NOT NULL, q.slots IS NOT NULL,
+		-- one that is for one agent is looked at when it falls due
+		CASE WHEN r.agent_id IS NULL THEN widen_first(q.widen) WHEN r.agent_for_s IS NOT NULL THEN 0 END,
+		c.class_id, r.agent_id, r.agent_for_s, r.preferred_agent,
 		r.preferred_for_s, r.offer_timeout_s, r.caller_id
 	  FROM rules_first(p_tenant, p_version, p_paths, p_request) r
 	 CROSS JOIN LATERAL queue_row(p_tenant, coalesce(r.queue_id, p_queue)) q
 	  LEFT JOIN LATERAL (SELECT k.class_id FROM requirement_class k
-		WHERE k.tenant_id = p_tenant AND k.queue_id = q.queue_id AND k.skills = coalesce(r.skills, p_skills) LIMIT 1) c ON true
+		WHERE k.tenant_id = p_tenant AND k.queue_id = q.queue_id AND k.skills = coalesce(r.skills, p_skills)
+			AND k.agent_id = coalesce(r.agent_id, 0) LIMIT 1) c ON true
 $$;

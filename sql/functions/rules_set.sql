@@ -30,7 +30,7 @@ AS $$
 	)
 	SELECT 'queues', 'queue', r.act ->> 'queue', r.name FROM r WHERE r.act ->> 'queue' IS NOT NULL
 	 UNION ALL
-	SELECT 'agents', 'agent', r.act ->> 'preferred_agent', r.name FROM r WHERE r.act ->> 'preferred_agent' IS NOT NULL
+	SELECT 'agents', 'agent', r.act ->> m, r.name FROM r CROSS JOIN unnest('{preferred_agent,agent}'::text[]) m WHERE r.act ->> m IS NOT NULL
 	 UNION ALL
 	SELECT 'skills', 'skill', k.name, r.name
 	  FROM r CROSS JOIN LATERAL jsonb_object_keys(CASE WHEN jsonb_typeof(r.act -> 'skills') = 'object' THEN r.act -> 'skills' ELSE '{}' END) k(name)

@@ -2,7 +2,7 @@
 --   p_body   {"request": {...}, "draft": {...}}
 -- request is as rules_request() makes it, and need not be complete: form is enough. Returns text:
 --   {"errors": [{"field", "message"}, ...]}, or {"version" (not of a draft), "rule": ord (none: no rule), "name", "request",
---   "place": {"queue", "priority", "skills", "promise_window_s", "offer_timeout_s", "caller_id", "preferred_agent"},
+--   "place": {"queue", "priority", "skills", "promise_window_s", "offer_timeout_s", "caller_id", "preferred_agent", "agent"},
 --   "passed": [{"rule", "name", "why"}, ...]: those before it, or all}
 -- A draft is written as version 0 and deleted again before anybody could see it, so that it goes the way of a published
 -- one: this writes rule, and two that try a draft of one tenant wait for each other.
@@ -90,6 +90,7 @@ BEGIN
 				'offer_timeout_s', coalesce(p.offer_timeout_s, u.offer_timeout_s), 'caller_id', p.caller_id,
 				'preferred_agent', (SELECT a.name FROM agent a WHERE a.tenant_id = p_tenant AND a.agent_id = p.preferred_agent),
 				'preferred_for_s', p.preferred_for_s,
+				'agent', (SELECT a.name FROM agent a WHERE a.tenant_id = p_tenant AND a.agent_id = p.agent_id), 'agent_for_s', p.agent_for_s,
 				'skills', company_levels(p_tenant, coalesce(p.skills, f.skills)))))
 		  FROM queue u WHERE u.tenant_id = p_tenant AND u.queue_id = coalesce(p.queue_id, f.queue_id))
 		|| jsonb_build_object('request', v_request, 'passed', (

@@ -7,6 +7,9 @@
 -- A step that nobody who is signed in could serve is passed over with the next that somebody could. A step puts the callback
 -- into another requirement class: to the router it is one of those from then on. What it was before is its home, to which it
 -- returns when it is to be called at another time; the steps are those of its home's queue, as they are at the time.
+-- A callback can be for one agent alone: a rule says so, or he booked it for himself (widen_personal()). If that has an end
+-- (agent_for_s), he is looked for when it falls due: if he is signed out, it is for all from then on (step 0), and else
+-- agent_for_s later; then the steps of its queue follow.
 
 -- widen_errors: what is wrong with the steps, by place within them; an empty message: nothing is. Names, see company_check().
 CREATE FUNCTION widen_errors(p_steps jsonb) RETURNS TABLE (below text, message text)
@@ -89,6 +92,15 @@ BEGIN
 END
 $$;
 
+-- widen_away: whether an agent is not there: signed out, or removed. Reads agent, agent_status.
+CREATE FUNCTION widen_away(p_tenant int, p_agent int) RETURNS boolean
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+	RETURN coalesce((SELECT a.removed OR s.state = 'logged_out' FROM agent_row(p_tenant, p_agent) a CROSS JOIN LATERAL status_row(p_tenant, p_agent) s), true);
+END
+$$;
+
 -- widen_able: whether anybody who is signed in has these skills and those of the queue. Reads queue, agent, agent_status.
 CREATE FUNCTION widen_able(p_tenant int, p_queue int, p_skills jsonb) RETURNS boolean
 LANGUAGE plpgsql STABLE
@@ -112,12 +124,14 @@ CREATE FUNCTION widen_home(p_tenant int, c callback) RETURNS callback
 LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
-	IF c.home_class IS NULL THEN
+	IF c.home_class IS NULL AND c.agent_for_s IS NULL THEN
 		RETURN c;
 	END IF;
-	SELECT k.class_id, k.queue_id, c.home_priority, widen_first(q.widen) INTO c.class_id, c.queue_id, c.priority, c.widen_after_s
+	SELECT k.class_id, k.queue_id, coalesce(c.home_priority, c.priority),
+		CASE WHEN k.agent_id = 0 THEN widen_first(q.widen) WHEN c.agent_for_s IS NOT NULL THEN 0 END
+	  INTO c.class_id, c.queue_id, c.priority, c.widen_after_s
 	  FROM requirement_class k CROSS JOIN LATERAL queue_row(p_tenant, k.queue_id) q
-	 WHERE k.tenant_id = p_tenant AND k.class_id = c.home_class;
+	 WHERE k.tenant_id = p_tenant AND k.class_id = coalesce(c.home_class, c.class_id);
 	c.home_class := NULL;
 	c.home_priority := NULL;
 	c.widened := NULL;
@@ -125,19 +139,20 @@ BEGIN
 END
 $$;
 
--- widen_class: the requirement class of a queue with these skills, with its event when it is new (class.created, which goes
--- before what needs it). Reads and writes requirement_class. Needs tenant_lock().
-CREATE FUNCTION widen_class(p_tenant int, p_ord int, p_queue int, p_skills jsonb, OUT class_id int, OUT created change[])
+-- widen_class: the requirement class of a queue with these skills and this agent (0: anybody), with its event when it is new
+-- (class.created, which goes before what needs it). Reads and writes requirement_class. Needs tenant_lock().
+CREATE FUNCTION widen_class(p_tenant int, p_ord int, p_queue int, p_skills jsonb, p_agent int, OUT class_id int, OUT created change[])
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
 	k requirement_class;
 BEGIN
 	created := '{}';
-	SELECT * INTO k FROM requirement_class r WHERE r.tenant_id = p_tenant AND r.queue_id = p_queue AND r.skills = p_skills LIMIT 1;
+	SELECT * INTO k FROM requirement_class r
+	 WHERE r.tenant_id = p_tenant AND r.queue_id = p_queue AND r.skills = p_skills AND r.agent_id = p_agent LIMIT 1;
 	IF NOT FOUND THEN
-		INSERT INTO requirement_class (tenant_id, class_id, queue_id, skills)
-		SELECT p_tenant, coalesce(max(o.class_id), 0) + 1, p_queue, p_skills FROM requirement_class o WHERE o.tenant_id = p_tenant
+		INSERT INTO requirement_class (tenant_id, class_id, queue_id, skills, agent_id)
+		SELECT p_tenant, coalesce(max(o.class_id), 0) + 1, p_queue, p_skills, p_agent FROM requirement_class o WHERE o.tenant_id = p_tenant
 		RETURNING * INTO k;
 		created := ARRAY[change_of(p_ord, NULL, 'class.created', NULL, p_extra => jsonb_build_object('class', image_class(k)))];
 	END IF;
@@ -145,9 +160,45 @@ BEGIN
 END
 $$;
 
+-- widen_personal: the callback, which is at home, as one for that agent alone, for as long as its queue says; 0: for anybody.
+-- Reads queue, requirement_class; writes requirement_class. Needs tenant_lock().
+CREATE FUNCTION widen_personal(p_tenant int, p_ord int, INOUT c callback, p_agent int, OUT created change[])
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	q queue;
+	w record;
+BEGIN
+	SELECT * INTO q FROM queue_row(p_tenant, c.queue_id);
+	w := widen_class(p_tenant, p_ord, c.queue_id,
+		(SELECT k.skills FROM requirement_class k WHERE k.tenant_id = p_tenant AND k.class_id = c.class_id), p_agent);
+	created := w.created;
+	c.class_id := w.class_id;
+	c.agent_for_s := CASE WHEN p_agent <> 0 THEN q.personal_for_s END;
+	c.widen_after_s := CASE WHEN p_agent <> 0 THEN 0 ELSE widen_first(q.widen) END;
+END
+$$;
+
+-- widen_agent: one that is for one agent: he keeps it (callback.kept, until agent_for_s), or it is for anybody from now on.
+CREATE FUNCTION widen_agent(p_tenant int, p_now timestamptz, INOUT c callback, k requirement_class, p_steps jsonb, OUT kept boolean)
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+	kept := c.due_at + seconds(c.agent_for_s) > p_now AND NOT widen_away(p_tenant, k.agent_id);
+	IF kept THEN
+		c.widen_after_s := c.agent_for_s;
+	ELSE
+		c.home_class := k.class_id;
+		c.home_priority := c.priority;
+		c.widened := jsonb_build_array(jsonb_build_object('step', 0, 'after_s', c.widen_after_s, 'agent', k.agent_id, 'widened_at', ms(p_now)));
+		c.widen_after_s := widen_first(p_steps);
+	END IF;
+END
+$$;
+
 -- decide_widen: widen: the next step of a callback that has waited long enough.
 -- Refusals: not_found: also of who is not the router; stale_version; wrong_state; linked; not_due.
--- The event says which step it was ("step", as it is in "widened").
+-- callback.widened says which step it was ("step", as it is in "widened"); callback.kept: it stays its agent's, for now.
 -- VOLATILE: no change carries a class; it writes them itself. Reads callback, requirement_class, queue, skill, agent,
 -- agent_status, transition; writes requirement_class. Needs tenant_lock().
 CREATE FUNCTION decide_widen(p_tenant int, p_now timestamptz, p_run command[]) RETURNS change[]
@@ -191,6 +242,15 @@ BEGIN
 		v_done := coalesce((c.widened #>> '{-1,step}')::int, 0);
 		v_step := NULL;
 		v_skills := k.skills;
+		IF k.agent_id <> 0 THEN
+			SELECT * INTO w FROM widen_agent(p_tenant, p_now, c, k, v_steps);
+			c := w.c;
+			v_class := widen_class(p_tenant, r.ord, c.queue_id, v_skills, CASE WHEN w.kept THEN k.agent_id ELSE 0 END);
+			c.class_id := v_class.class_id;
+			v_changes := v_changes || v_class.created
+				|| change_of(r.ord, r.id, CASE WHEN w.kept THEN 'callback.kept' ELSE 'callback.widened' END, NULL, c, p_extra => '{"step": 0}');
+			CONTINUE;
+		END IF;
 		-- one after the other, until somebody could take it; or else only the first
 		FOR i IN v_done + 1 .. jsonb_array_length(v_steps) LOOP
 			SELECT * INTO w FROM widen_step(p_tenant, c, v_skills, v_steps -> (i - 1));
@@ -211,7 +271,7 @@ BEGIN
 			c := w.c;
 			v_skills := w.p_skills;
 		END IF;
-		v_class := widen_class(p_tenant, r.ord, c.queue_id, v_skills);
+		v_class := widen_class(p_tenant, r.ord, c.queue_id, v_skills, 0);
 		c.class_id := v_class.class_id;
 		c.home_class := coalesce(c.home_class, k.class_id);
 		c.home_priority := coalesce(c.home_priority, (r.cb).priority);

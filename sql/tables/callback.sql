@@ -12,6 +12,7 @@
 --   region, number_type   of his number: ISO 3166, and as libphonenumber sorts them
 --   widen_after_s   the next step of widening, so long after due_at: at widen_at; NULL: there is none, see functions/widening.sql
 --   widened      [{"step": n, "widened_at": ms, ...}, ...] what was done; home_class, home_priority: what it had before
+--   agent_for_s  one that is for one agent is for the others, too, so long after due_at; NULL: never
 --   offer_timeout_s, caller_id   what that rule says of it, NULL: nothing
 --   preferred_agent   who is asked first, when he is free, and waited for so long from due_at on: preferred_for_s; NULL: nobody
 CREATE TABLE callback (
@@ -55,6 +56,7 @@ CREATE TABLE callback (
 	widened		jsonb,
 	home_class	int,
 	home_priority	int,
+	agent_for_s	int,
 	PRIMARY KEY (tenant_id, callback_id),
 	CHECK ((state IN ('ready_to_call', 'establishing', 'connected', 'on_hold')) = (agent_id IS NOT NULL)),
 	CHECK ((state IN ('ready_to_call', 'establishing', 'connected', 'on_hold')) = (deadline_at IS NOT NULL)),

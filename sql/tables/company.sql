@@ -31,6 +31,8 @@ CREATE TABLE skill (
 --   slots                its times that can be booked, see slots.sql; NULL: any time can be asked for
 --   calling_hours        when its contacts may be called, NULL: as the company says
 --   last_agent_days      who spoke with the number last, within so many days, is preferred, for last_agent_for_s; 0: nobody is
+--   personal_for_s       a callback that an agent booked for himself is for the others, too, so long after it fell due; when he is
+--                        signed out then, at once
 --   widen                whom its callbacks are offered to as well, the longer they wait: see functions/widening.sql
 --   attempts_per_day     of one number on one day of its contact's; a retry beyond it waits for the next; 0: no limit
 CREATE TABLE queue (
@@ -69,6 +71,7 @@ CREATE TABLE queue (
 	last_agent_days	int NOT NULL DEFAULT 0 CHECK (last_agent_days BETWEEN 0 AND 3650),
 	last_agent_for_s int NOT NULL DEFAULT 60 CHECK (last_agent_for_s BETWEEN 0 AND 3600),
 	widen		jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(widen) = 'array'),
+	personal_for_s	int NOT NULL DEFAULT 300 CHECK (personal_for_s BETWEEN 0 AND 2592000),
 	PRIMARY KEY (tenant_id, queue_id),
 	UNIQUE (tenant_id, name)
 );
@@ -136,13 +139,15 @@ CREATE TABLE form (
 	FOREIGN KEY (tenant_id, queue_id) REFERENCES queue
 );
 
--- requirement_class: queue + needed skills and levels beyond the queue's own; every callback is in one.
+-- requirement_class: queue + needed skills and levels beyond the queue's own; agent_id: only that agent, 0: anybody. Every
+-- callback is in one.
 -- The waiting callbacks of a class are interchangeable to the router but for their order.
 CREATE TABLE requirement_class (
 	tenant_id	int NOT NULL,
 	class_id	int NOT NULL,
 	queue_id	int NOT NULL,
 	skills		jsonb NOT NULL,
+	agent_id	int NOT NULL DEFAULT 0,
 	PRIMARY KEY (tenant_id, class_id),
-	UNIQUE (tenant_id, queue_id, skills)
+	UNIQUE (tenant_id, queue_id, skills, agent_id)
 );

@@ -39,6 +39,8 @@ CREATE TABLE rule (
 	promise_window_s int CHECK (promise_window_s BETWEEN 0 AND 2592000),
 	caller_id	text CHECK (caller_id ~ '^\+?[0-9]{3,15}$'),
 	preferred_for_s	int CHECK (preferred_for_s BETWEEN 0 AND 3600),
+	agent_id	int,
+	agent_for_s	int CHECK (agent_for_s BETWEEN 0 AND 2592000),
 	PRIMARY KEY (tenant_id, version, ord)
 );
 CREATE INDEX rule_term ON rule (tenant_id, version, path, value, ord);

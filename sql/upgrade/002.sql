@@ -158,3 +158,10 @@ ALTER TABLE callback ADD COLUMN widen_after_s int, ADD COLUMN widen_at timestamp
 CREATE INDEX callback_widening ON callback (tenant_id, widen_at, callback_id)
 	WHERE state = 'scheduled' AND linked_to IS NULL AND widen_at IS NOT NULL;
 INSERT INTO transition (command, from_state, to_state) VALUES ('widen', 'scheduled', 'scheduled');
+-- callbacks of one agent
+ALTER TABLE requirement_class ADD COLUMN agent_id int NOT NULL DEFAULT 0,
+	DROP CONSTRAINT requirement_class_tenant_id_queue_id_skills_key;
+ALTER TABLE requirement_class ADD UNIQUE (tenant_id, queue_id, skills, agent_id);
+ALTER TABLE queue ADD COLUMN personal_for_s int NOT NULL DEFAULT 300 CHECK (personal_for_s BETWEEN 0 AND 2592000);
+ALTER TABLE callback ADD COLUMN agent_for_s int;
+ALTER TABLE rule ADD COLUMN agent_id int, ADD COLUMN agent_for_s int CHECK (agent_for_s BETWEEN 0 AND 2592000);

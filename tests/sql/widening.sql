@@ -1,6 +1,6 @@
 -- widening: what is wrong with steps, what each does, when, and that the callback comes home when its time is another.
 \ir fixture/company.sql
-SELECT plan(60);
+SELECT plan(95);
 
 -- ---- what is wrong ----
 CREATE FUNCTION pg_temp.wrong(p_steps jsonb) RETURNS text LANGUAGE sql
@@ -34,7 +34,7 @@ AS $$
 	  FROM submit(fx.t(), fx.ms(p_at), jsonb_build_array(jsonb_build_object('id', fx.id(p_name), 'form', p_form, 'phone', '+4930', 'when', 'asap'))) s WHERE s.ord = 0
 $$;
 -- what it needs now, its queue and priority, what was done, and when the next step is
-CREATE FUNCTION pg_temp.stands(p_name text) RETURNS text LANGUAGE sql STABLE
+CREATE FUNCTION pg_temp.stands(p_name text) RETURNS text LANGUAGE sql VOLATILE
 AS $$
 	SELECT concat_ws(' ', k.skills, 'queue ' || c.queue_id, 'priority ' || c.priority,
 		'steps ' || (SELECT string_agg(s ->> 'step', ',') FROM jsonb_array_elements(c.widened) s),
@@ -139,5 +139,72 @@ SELECT is(pg_temp.does('widen', 'plain', 30400, 'router', NULL), 'wrong_state', 
 SELECT pg_temp.steps('[]');
 SELECT is(pg_temp.does('widen', 'd', 30400, 'router', NULL), 'callback.widened', 'no step is left');
 SELECT is(pg_temp.stands('d'), '{"1": 6, "2": 3} queue 1 priority 0 steps 1,2', 'so it stays as it is, and is looked at no more');
+
+-- ---- for one agent alone ----
+-- of those who have loans, 3 is there
+UPDATE agent_status SET state = 'ready', connected = true, node_id = fx.id('n1') WHERE tenant_id = fx.t() AND agent_id IN (1, 3);
+UPDATE queue SET skills = '{}', personal_for_s = 600, promise_window_s = 0 WHERE tenant_id = fx.t() AND queue_id = 1;
+SELECT pg_temp.steps('[{"after_s": 60, "levels": 1}, {"after_s": 900, "without": ["loans"]}]');
+CREATE FUNCTION pg_temp.whose(p_name text) RETURNS text LANGUAGE sql VOLATILE
+AS $$
+	SELECT concat_ws(' ', CASE k.agent_id WHEN 0 THEN 'anybody' ELSE k.agent_id::text END, 'for ' || c.agent_for_s, pg_temp.stands(p_name))
+	  FROM callback c JOIN requirement_class k ON k.tenant_id = c.tenant_id AND k.class_id = c.class_id WHERE c.tenant_id = fx.t() AND c.callback_id = fx.id(p_name)
+$$;
+SELECT is(pg_temp.does('cancel', n, 30500, 'supervisor', 9), 'callback.cancelled', n || ' is not wanted here') FROM unnest('{a,b,c,d,other}'::text[]) n;
+CREATE FUNCTION pg_temp.holds(p_name text, p_agent int) RETURNS text LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+	IF (fx.c(p_name)).callback_id IS NULL THEN
+		PERFORM fx.callback(p_name, 'ready_to_call', ARRAY[p_agent]);
+	ELSE
+		UPDATE callback SET state = 'ready_to_call', agent_id = p_agent, deadline_at = fx.ts(99999) WHERE tenant_id = fx.t() AND callback_id = fx.id(p_name);
+	END IF;
+	PERFORM fx.settle();
+	RETURN pg_temp.whose(p_name);
+END
+$$;
+CREATE FUNCTION pg_temp.state(p_state text) RETURNS void LANGUAGE sql VOLATILE
+AS $$
+	UPDATE agent_status SET state = p_state, connected = p_state <> 'logged_out', node_id = CASE WHEN p_state <> 'logged_out' THEN fx.id('n1') END
+	 WHERE tenant_id = fx.t() AND agent_id = 3
+$$;
+SELECT is(pg_temp.holds('p', 3), 'anybody {} queue 1 priority 0', 'agent 3 has one');
+SELECT is(pg_temp.does('retry', 'p', 31000, 'agent', 3, '{"in_s": 3600, "personal": true}'), 'callback.retry', 'and keeps it for himself');
+SELECT is(pg_temp.whose('p'), '3 for 600 {} queue 1 priority 0 at 34600', 'he is looked for when it falls due');
+SELECT is((SELECT jsonb_build_array(e.kind, (e.body::jsonb -> 'class') - 'id') FROM event e WHERE e.tenant_id = fx.t() AND e.seq = fx.head() - 1),
+	'["class.created", {"queue": 1, "skills": {}, "agent": 3}]', 'a class of his own');
+SELECT is(pg_temp.elapse(34599), 'next 34600', 'not before');
+SELECT is(pg_temp.elapse(34600), 'widen nothing more', 'then');
+SELECT is((SELECT e.kind FROM event e WHERE e.tenant_id = fx.t() AND e.seq = fx.head()), 'callback.kept', 'he is there: it stays his');
+SELECT is(pg_temp.whose('p'), '3 for 600 {} queue 1 priority 0 at 35200', 'for ten minutes');
+SELECT is(pg_temp.does('reschedule', 'p', 34700, 'contact', NULL, jsonb_build_object('at', fx.ms(40000))), 'callback.rescheduled', 'the contact moves it');
+SELECT is(pg_temp.whose('p'), '3 for 600 {} queue 1 priority 0 at 40000', 'he is looked for then');
+SELECT pg_temp.state('logged_out');
+SELECT is(pg_temp.elapse(40000), 'widen nothing more', 'and is not there');
+SELECT is(pg_temp.whose('p'), 'anybody for 600 {} queue 1 priority 0 steps 0 at 40060', 'so it is for all, and the steps of its queue follow');
+SELECT is((fx.c('p')).widened, jsonb_build_array(jsonb_build_object('step', 0, 'after_s', 0, 'agent', 3, 'widened_at', fx.ms(40000))), 'which is told');
+SELECT is(pg_temp.elapse(40060) || ' ' || pg_temp.whose('p'), 'widen nothing more anybody for 600 {} queue 1 priority 0 steps 0,1 at 40900', 'one after the other');
+SELECT is(pg_temp.does('reschedule', 'p', 40100, 'contact', NULL, jsonb_build_object('at', fx.ms(50000))), 'callback.rescheduled', 'again');
+SELECT is(pg_temp.whose('p'), '3 for 600 {} queue 1 priority 0 at 50000', 'it is his again');
+SELECT pg_temp.state('not_ready');
+SELECT is(pg_temp.elapse(50000) || ' ' || pg_temp.elapse(50600), 'widen nothing more widen nothing more', 'he is there, and does not take it for ten minutes');
+SELECT is(pg_temp.whose('p'), 'anybody for 600 {} queue 1 priority 0 steps 0 at 50060', 'handed over');
+-- without a word it stays as it was, or he lets it go
+SELECT is(pg_temp.holds('p2', 3), 'anybody {} queue 1 priority 0', 'another');
+SELECT is(pg_temp.does('retry', 'p2', 51000, 'agent', 3, '{"in_s": 3600, "personal": true}') || ' ' || pg_temp.whose('p2'), 'callback.retry 3 for 600 {} queue 1 priority 0 at 54600', 'his');
+SELECT is(pg_temp.holds('p2', 3), '3 for 600 {} queue 1 priority 0 at 54600', 'he has it again');
+SELECT is(pg_temp.does('retry', 'p2', 51010, 'agent', 3, '{"in_s": 3600}') || ' ' || pg_temp.whose('p2'), 'callback.retry 3 for 600 {} queue 1 priority 0 at 54610', 'without a word it stays his');
+SELECT is(pg_temp.holds('p2', 3), '3 for 600 {} queue 1 priority 0 at 54610', 'and again');
+SELECT is(pg_temp.does('retry', 'p2', 51020, 'agent', 3, '{"in_s": 3600, "personal": false}') || ' ' || pg_temp.whose('p2'), 'callback.retry anybody {} queue 1 priority 0 at 54680', 'or he lets it go');
+-- a rule's
+CREATE FUNCTION pg_temp.message() RETURNS text LANGUAGE sql VOLATILE AS $$ SELECT body #>> '{errors,0,message}' FROM fx.last $$;
+CREATE FUNCTION pg_temp.rule(p_then jsonb) RETURNS text LANGUAGE sql VOLATILE
+AS $$ SELECT fx.does(60000, 'rules_publish', role => 'operator', args => jsonb_build_object('document', jsonb_build_object('rules', jsonb_build_array(jsonb_build_object('name', 'his', 'then', p_then))))) $$;
+SELECT is(pg_temp.rule('{"agent": "agent3"}'), 'ok', 'a rule: for agent 3 alone');
+SELECT is(pg_temp.ask('r1', 1, 60010) || ' ' || pg_temp.whose('r1'), 'never 3 {"1": 8, "2": 5} queue 1 priority 0', 'for ever');
+SELECT is(pg_temp.rule('{"agent": "agent3", "agent_for_s": 60, "skills": {}}'), 'ok', 'for a minute');
+SELECT is(pg_temp.ask('r2', 1, 60020) || ' ' || pg_temp.whose('r2'), '0 3 for 60 {} queue 1 priority 0 at 60020', 'he is looked for when it falls due');
+SELECT is(pg_temp.rule('{"agent": "agent0", "agent_for_s": 60}') || ' ' || pg_temp.message(), 'invalid is not an agent', 'who is nobody');
+SELECT is(pg_temp.rule('{"agent_for_s": 60}') || ' ' || pg_temp.message(), 'invalid needs an agent', 'nobody named');
 SELECT * FROM finish();
 ROLLBACK;

@@ -1,6 +1,7 @@
 """Widening: who waits for the right one is not left waiting for him, and anybody can see why it went where it went."""
 
 import house
+import test_rules
 from test_operations import ctl
 
 STEPS = [{"after_s": 60, "levels": 2}, {"after_s": 120, "queue": "support", "priority": 5}]
@@ -104,3 +105,69 @@ def test_steps_that_cannot_be_are_refused_by_name(world):
         assert answer.status_code == 422
         assert [e["field"] for e in answer.json()["errors"]] == ["queues[0].widen[1].queue"]
         assert house.json.loads(ctl(world, "show", "company", "-j"))["queues"][0]["widen"] == STEPS
+
+
+def keep(agent, asked, **more):
+    """He has it in hand, and schedules it again for himself, for an hour later."""
+    agent.accept(agent.offered(asked["id"]))
+    version = agent.state()["callbacks"][0]["callback"]["seq"]
+    return agent.post(f"/v1/callbacks/{asked['id']}/retry", {"version": version, "in_s": 3600, "personal": True, **more})
+
+
+def test_an_agent_keeps_a_callback_for_himself(world):
+    sue = world.person("sue")
+    bob = world.person("bob", ready=True)
+    asked = world.visit()
+    keep(bob, asked)
+    ann = world.person("ann", ready=True)
+    assert explained(sue, asked)["callback"]["for_agent_name"] == "bob"
+    bob.not_ready()
+    world.advance(3600)
+    sue.stream.expect("callback.kept")
+    said = explained(sue, asked)["now"]
+    assert said["sentence"] == "It is for bob alone, who is not_ready. From 2026-11-24T10:05:00.000Z on, it is for more agents."
+    assert ann.state()["offers"] == []
+    bob.ready()
+    assert bob.offered()["callback"] == asked["id"]
+
+
+def test_who_is_away_hands_it_over(world):
+    sue = world.person("sue")
+    bob = world.person("bob", ready=True)
+    asked = world.visit()
+    keep(bob, asked)
+    bob.do("DELETE", "/v1/session")
+    ann = world.person("ann", ready=True)
+    world.advance(3599)
+    assert ann.state()["offers"] == []
+    world.advance(1)
+    assert ann.offered()["callback"] == asked["id"]
+    told = sue.stream.expect("callback.widened")
+    assert told["step"] == 0 and "for_agent_name" not in explained(sue, asked)["callback"]
+
+
+def test_who_does_not_take_it_hands_it_over_later(world):
+    world.company(queues__0__personal_for_s=120)
+    bob = world.person("bob", ready=True)
+    asked = world.visit()
+    keep(bob, asked)
+    bob.not_ready()
+    ann = world.person("ann", ready=True)
+    world.advance(3600)
+    world.advance(119)
+    assert ann.state()["offers"] == []
+    world.advance(1)
+    assert ann.offered()["callback"] == asked["id"]
+
+
+def test_a_rule_gives_a_customer_to_his_own_agent(world):
+    test_rules.publish(world.person("adam", stream=False), {"rules": [{"name": "bobs", "if": '$.case.account == "bob"', "then": {"agent": "bob"}}]}, 0)
+    ann = world.person("ann", ready=True)
+    asked = world.visit(account="bob")
+    world.advance(7200)
+    assert ann.state()["offers"] == []
+    with world.servers[0].operator() as operator:
+        said = operator.get(f"/v1/callbacks/{asked['id']}/explain").json()
+    assert said["now"]["sentence"] == "It is for bob alone, who is logged_out."
+    bob = world.person("bob", ready=True)
+    assert bob.offered()["callback"] == asked["id"]

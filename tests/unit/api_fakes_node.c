@@ -197,6 +197,7 @@ projection_attempt(const struct projection *p, struct id attempt, struct id *cal
 	return projection_offer(p, attempt, callback, agent_id);
 }
 
+int projection_class_agent(const struct projection *p, int id) { (void)p; (void)id; return 0; }
 const json_t *projection_skill(const struct projection *p, int id) { (void)p; (void)id; return NULL; }
 json_t *projection_explain(struct projection *p, struct id id, int64_t now_ms) { (void)p; (void)id; (void)now_ms; return NULL; }
 int projection_queue_by_name(const struct projection *p, const char *name) { (void)p; return strcmp(name, "loans") == 0 ? 4 : 0; }

@@ -69,7 +69,8 @@ able(const struct world *w, int agent, int class)
 	const struct world_class *c = &w->classes[class];
 	const char *has = w->agents[agent].skills;
 
-	return has_skills(has, c->skills) && has_skills(has, w->queues[c->queue].skills);
+	return (c->agent == 0 || c->agent == agent) && has_skills(has, c->skills) &&
+	    has_skills(has, w->queues[c->queue].skills);
 }
 
 static bool
@@ -497,7 +498,7 @@ begin(unsigned history)
 	world_queue(w, 2, "", history % 3 == 0 ? "ring_progressively" : "ring_all", 2, 10);
 	world_queue(w, 3, "", draw_strategy(), 3, 10);
 	for (int i = 1; i <= CLASSES; i++)
-		world_class(w, i, 1 + i % QUEUES, i <= 2 ? "" : draw_skills());
+		world_class_of(w, i, 1 + i % QUEUES, i <= 2 ? "" : draw_skills(), i == 5 ? 3 : 0);
 	for (int i = 1; i <= AGENTS; i++)
 		world_agent(w, i, draw_skills(), "ready", w->now * 16 + i);
 	return w;

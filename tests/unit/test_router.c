@@ -584,6 +584,27 @@ who_is_preferred_is_able_no_more(void **state)
 	story_end(s);
 }
 
+static void
+for_one_agent_alone(void **state)
+{
+	struct story *s = story_of("ring_all", 120);
+
+	(void)state;
+	world_class_of(s->w, 3, 1, "1:1", 2);
+	world_agent(s->w, 1, "1:9", "ready", 1);
+	world_agent(s->w, 2, "", "ready", 2);
+	world_submit(s->w, 3, 0, NOW, NOW, 0);
+	load(s, 100, 100);
+	/* He has not the skill yet. */
+	expect(s, "");
+	world_agent_change(s->w, 2, "1:1", false);
+	expect(s, "offer 1>2");
+	reset(s);
+	world_agent_change(s->w, 2, "1:1", true);
+	expect(s, "");
+	story_end(s);
+}
+
 /* ---- deadlines ---- */
 
 static void
@@ -921,6 +942,7 @@ main(void)
 		cmocka_unit_test(a_new_cool_down_counts_at_once),
 		cmocka_unit_test(a_skill_learnt_counts_at_once),
 		cmocka_unit_test(who_is_able_no_more_need_not_be_tried),
+		cmocka_unit_test(for_one_agent_alone),
 		cmocka_unit_test(who_is_preferred_comes),
 		cmocka_unit_test(who_is_preferred_does_not_come),
 		cmocka_unit_test(who_is_preferred_goes_home),

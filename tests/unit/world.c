@@ -117,9 +117,15 @@ world_open(const struct world *w, int queue)
 void
 world_class(struct world *w, int id, int queue, const char *skills)
 {
+	world_class_of(w, id, queue, skills, 0);
+}
+
+void
+world_class_of(struct world *w, int id, int queue, const char *skills, int agent)
+{
 	struct world_class *c = &w->classes[id];
 
-	*c = (struct world_class){ .id = id, .queue = queue };
+	*c = (struct world_class){ .id = id, .queue = queue, .agent = agent };
 	snprintf(c->skills, sizeof(c->skills), "%s", skills);
 	json_object_set_new(event(w, "class.created"), "class", world_class_image(c));
 }

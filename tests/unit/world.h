@@ -52,7 +52,7 @@ struct world_queue {
 };
 
 struct world_class {
-	int id, queue;
+	int id, queue, agent; /* 0: for anybody */
 	char skills[64];
 };
 
@@ -119,6 +119,8 @@ void world_queue(
 void world_hours(struct world *, int id, const char *spans);
 bool world_open(const struct world *, int queue);
 void world_class(struct world *, int id, int queue, const char *skills);
+/* For that agent alone. */
+void world_class_of(struct world *, int id, int queue, const char *skills, int agent);
 void world_agent(struct world *, int id, const char *skills, const char *state, int64_t idle_since);
 void world_agent_change(struct world *, int id, const char *skills, bool removed);
 /* The status as it stands in agents[id], as an event. */

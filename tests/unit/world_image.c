@@ -90,8 +90,12 @@ world_queue_image(const struct world_queue *q)
 json_t *
 world_class_image(const struct world_class *c)
 {
-	return json_pack(
+	json_t *image = json_pack(
 	    "{s:i, s:i, s:o}", "id", c->id, "queue", c->queue, "skills", skills_image(c->skills));
+
+	if (c->agent != 0)
+		json_object_set_new(image, "agent", json_integer(c->agent));
+	return image;
 }
 
 json_t *
