@@ -187,6 +187,16 @@ set_typed(json_t *doc, const struct contact_view *view, const char *local, const
 	free(when);
 }
 
+/* Its promise window has ended, and it waits all the same. */
+static bool
+is_late(const json_t *image)
+{
+	const char *state = json_text(image, "state"), *reason = json_text(image, "reason");
+
+	return state != NULL && reason != NULL && strcmp(reason, "promise_window") == 0 &&
+	    strcmp(state, "scheduled") == 0;
+}
+
 /* Takes doc, the JSON answer, and makes it the page's values; slots: to choose another time from, NULL any. */
 static enum http_verdict
 show_page(struct api_call *call, const json_t *image, json_t *doc, const json_t *slots)
@@ -203,8 +213,9 @@ show_page(struct api_call *call, const json_t *image, json_t *doc, const json_t 
 	bool again_then = due != NULL && json_int(doc, "attempts", 0) > 0;
 
 	set(doc, "now",
-	    again_then ? "We will call you again at the time below."
-		       : words_for(json_text(doc, "state"))->now);
+	    again_then		 ? "We will call you again at the time below."
+		: is_late(image) ? "We are late, and sorry for it: you come before others now."
+				 : words_for(json_text(doc, "state"))->now);
 	set(doc, "when", when);
 	if (due != NULL)
 		when_words(local != NULL ? local : "", asked);

@@ -28,6 +28,7 @@ static const char *const kinds[] = {
 	"callback.cancelled",
 	"callback.completed",
 	"callback.erased",
+	"callback.escalated",
 	"callback.expired",
 	"callback.failed",
 	"callback.given_back",

@@ -57,6 +57,7 @@ AS $$
 	('queue', 'slots', 'slots', 'null', NULL, NULL, NULL, NULL),
 	('queue', 'last_agent_days', 'int', '0', 0, 3650, NULL, NULL),
 	('queue', 'last_agent_for_s', 'int', '60', 0, 3600, NULL, NULL),
+	('queue', 'window_end', 'text', '"expire"', 1, 20, '^(expire|escalate)$', 'must be expire or escalate'),
 	('queue', 'personal_for_s', 'int', '300', 0, 2592000, NULL, NULL),
 	('queue', 'widen', 'widen', '[]', NULL, NULL, NULL, NULL),
 	('queue', 'calling_hours', 'calling_hours', 'null', NULL, NULL, NULL, NULL),

@@ -88,7 +88,7 @@ BEGIN
 		retries = x.retries, attempts_per_day = x.attempts_per_day, ring_step_s = x.ring_step_s,
 		slots = x.slots, calling_hours = x.calling_hours, last_agent_days = x.last_agent_days,
 		last_agent_for_s = x.last_agent_for_s, widen = x.widen,
-		personal_for_s = x.personal_for_s
+		personal_for_s = x.personal_for_s, window_end = x.window_end
 	RETURNING u.* INTO q;
 	q := opening_write(q, p_now);
 	RETURN image_queue(q);	-- a statement of its own: what was written by one it does not see

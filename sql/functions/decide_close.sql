@@ -7,6 +7,7 @@
 --          in the way and what would do, see retry_refusal(). args.personal: it is for him alone (true), or for anybody
 --          (false), and without it for whom it was
 --   give_back  to others, see callback_let_go()
+--   expire  its promise window has ended: it has expired, or its queue has it escalated
 --   callback_deadline  of a call: the call ends. Of one that was accepted and left lying: as if it was given back
 -- An agent who is rid of a callback is idle from now on; for his place in the order nothing before counts.
 -- Notes are written here, all of the run at once: their text may not go through a change, because what is in a
@@ -107,7 +108,12 @@ BEGIN
 		WHEN 'cancel' THEN
 			c := callback_finish(c, 'cancelled', r.args ->> 'reason', p_now);
 		WHEN 'expire' THEN
-			c := callback_finish(c, 'expired', 'promise_window', p_now);
+			IF q.window_end = 'escalate' THEN
+				c := callback_escalate(c);
+				v_kind := 'callback.escalated';
+			ELSE
+				c := callback_finish(c, 'expired', 'promise_window', p_now);
+			END IF;
 		WHEN 'callback_deadline' THEN
 			v_extra := '{"reason": "deadline"}';
 			IF a.attempt_id IS NOT NULL THEN

@@ -71,7 +71,7 @@ BEGIN
 			CONTINUE;
 		ELSIF v_quiet IS NOT NULL THEN
 			-- what is left of its promise window begins then
-			c.expires_at := c.expires_at + (v_quiet - p_now);
+			c.expires_at := promise_left(c, p_now, v_quiet);
 			c.due_at := v_quiet;
 			c.reason := 'quiet_hours';
 			v_changes := v_changes || change_of(r.ord, r.id, 'callback.put_off', NULL, c);

@@ -146,3 +146,42 @@ BEGIN
 	RETURN CASE WHEN v_opens IS NOT NULL THEN greatest(v_opens, p_at) END;
 END
 $$;
+
+-- opening_add: when the queue has been open for p_s seconds from p_at on. A queue without hours always is; beyond what is
+-- known of them time counts as it passes. Reads queue, opening.
+CREATE FUNCTION opening_add(p_tenant int, p_queue int, p_at timestamptz, p_s double precision) RETURNS timestamptz
+LANGUAGE plpgsql STABLE STRICT
+AS $$
+DECLARE
+	o opening;
+	v_from timestamptz := p_at;
+	v_left interval := make_interval(secs => p_s);
+BEGIN
+	IF (SELECT q.hours IS NULL FROM queue q WHERE q.tenant_id = p_tenant AND q.queue_id = p_queue) THEN
+		RETURN p_at + v_left;
+	END IF;
+	FOR o IN SELECT * FROM opening x WHERE x.tenant_id = p_tenant AND x.queue_id = p_queue AND x.closes_at > p_at ORDER BY x.closes_at LOOP
+		v_from := greatest(o.opens_at, p_at);
+		IF v_from + v_left <= o.closes_at THEN
+			RETURN v_from + v_left;
+		END IF;
+		v_left := v_left - (o.closes_at - v_from);
+		v_from := o.closes_at;
+	END LOOP;
+	RETURN v_from + v_left;
+END
+$$;
+
+-- opening_between: for how many seconds it is open between two times: opening_add() of the first gives the second, if it is
+-- open then. Reads queue, opening.
+CREATE FUNCTION opening_between(p_tenant int, p_queue int, p_from timestamptz, p_to timestamptz) RETURNS double precision
+LANGUAGE plpgsql STABLE STRICT
+AS $$
+BEGIN
+	IF (SELECT q.hours IS NULL FROM queue q WHERE q.tenant_id = p_tenant AND q.queue_id = p_queue) THEN
+		RETURN extract(epoch FROM p_to - p_from);
+	END IF;
+	RETURN (SELECT coalesce(sum(extract(epoch FROM least(o.closes_at, p_to) - greatest(o.opens_at, p_from))), 0) FROM opening o
+		 WHERE o.tenant_id = p_tenant AND o.queue_id = p_queue AND o.closes_at > p_from AND o.opens_at < p_to);
+END
+$$;

@@ -12,6 +12,7 @@
 --   leader_id  the callback that is called in its stead, see intake_link()
 --   slot       what it needs of its queue's slots (intake_book()): NULL nothing, 'exact' a place at promise_at, 'next' the first
 --              one from then on; hold: the one that it says it has; booked: it has a place
+--   window_s   of its promise; rule_window_s: as its rule says
 --   for_agent  0: for anybody; agent_for_s: see tables/callback.sql
 --   rule_version, rule, offer_timeout_s, caller_id, preferred_agent, preferred_for_s, widen_after_s   see tables/callback.sql
 CREATE TYPE intake AS (
@@ -63,7 +64,9 @@ CREATE TYPE intake AS (
 	zone_named	boolean,
 	widen_after_s	int,
 	for_agent	int,
-	agent_for_s	int
+	agent_for_s	int,
+	window_s	int,
+	rule_window_s	int
 );
 
 -- intake_taken: whether the element becomes a callback.
@@ -143,7 +146,7 @@ BEGIN
 			coalesce(g.has_slots, t.form_slots) AS has_slots,
 			CASE WHEN g.rule IS NULL THEN t.form_widen ELSE g.widen_after_s END AS widens, coalesce(g.agent_id, 0) AS for_agent, g.agent_for_s,
 			coalesce(t.instant, t.asked, 'asap') = 'asap' AS asap,
-			coalesce(g.promise_window_s, t.form_window) AS promise_window_s,
+			coalesce(g.promise_window_s, t.form_window) AS promise_window_s, g.rule_window_s,
 			(SELECT s.version FROM s) AS rule_version, g.rule, g.offer_timeout_s, g.caller_id, g.preferred_agent, g.preferred_for_s
 		  FROM t LEFT JOIN g ON g.n = t.n
 	), h AS (
@@ -178,7 +181,9 @@ BEGIN
 		CASE WHEN k.promise_at > k.asked_at THEN 'next_opening' ELSE coalesce((k.wall).note, 'as_asked') END,
 		k.id, k.form_id, k.queue_id, k.skills, k.class_id, k.rank, k.promise_at,
 		CASE WHEN k.promise_at = (k.wall).at THEN (k.wall).local_at ELSE k.promise_at AT TIME ZONE k.zone END, k.zone,
-		CASE WHEN k.promise_window_s > 0 THEN k.promise_at + seconds(k.promise_window_s) END,
+		CASE WHEN k.promise_window_s = 0 THEN NULL
+			WHEN k.has_hours THEN opening_add(p_tenant, k.queue_id, k.promise_at, k.promise_window_s)
+			ELSE k.promise_at + seconds(k.promise_window_s) END,
 		k.links, k.links AND k.open, NULL,
 		k.phone, k.name, k.email, k.subject, k.language, k.notes,
 		CASE WHEN jsonb_typeof(k.case_information) = 'object' THEN k.case_information ELSE '{}' END,
@@ -186,7 +191,7 @@ BEGIN
 		k.rule_version, k.rule, k.offer_timeout_s, k.caller_id, k.preferred_agent,
 		CASE WHEN NOT k.has_slots THEN NULL WHEN k.promise_at > k.asked_at THEN 'next' WHEN NOT k.asap THEN 'exact' END,
 		k.hold, false, NULL, k.region, k.number_type, k.preferred_for_s, k.time_zone IS NOT NULL,
-		k.widens, k.for_agent, k.agent_for_s)::intake
+		k.widens, k.for_agent, k.agent_for_s, k.promise_window_s, k.rule_window_s)::intake
 	  FROM k ORDER BY k.n);
 END
 $$;
@@ -243,6 +248,18 @@ AS $$
 	 WHERE e.message IS NOT NULL
 $$;
 
+-- intake_shift: the element promised another time, and its window with it. Reads queue, opening.
+CREATE FUNCTION intake_shift(r intake, p_tenant int, p_at timestamptz) RETURNS intake
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+	r.promise_at := p_at;
+	r.promise_local := p_at AT TIME ZONE r.promise_zone;
+	r.expires_at := CASE WHEN r.window_s > 0 THEN opening_add(p_tenant, r.queue_id, p_at, r.window_s) END;
+	RETURN r;
+END
+$$;
+
 -- intake_book: the same batch, with places for those that need one, in its order: the last place goes to the first who asked.
 -- A hold is its visitor's place at that time, and is over when he is taken. Only called when there is somebody who needs one.
 -- Reads queue, tenant, form, opening, callback; deletes from slot_hold. Needs tenant_lock().
@@ -274,9 +291,7 @@ BEGIN
 				v_message := 'cannot be promised: no place is left in the next two weeks';
 			ELSE
 				v_row.note := CASE WHEN s.at > v_row.promise_at THEN 'next_slot' ELSE v_row.note END;
-				v_row.expires_at := v_row.expires_at + (s.at - v_row.promise_at);
-				v_row.promise_at := s.at;
-				v_row.promise_local := s.at AT TIME ZONE v_row.promise_zone;
+				v_row := intake_shift(v_row, p_tenant, s.at);
 				SELECT t.p_taken, t.message INTO v_taken, v_message FROM slot_take(r.q, s.at, v_row.promise_zone, p_now, v_taken) t;
 			END IF;
 		ELSIF NOT v_held AND v_row.hold IS NOT NULL AND v_row.promise_at < p_now + seconds(r.notice_s) THEN

@@ -95,9 +95,7 @@ BEGIN
 			'message', moved_message('quiet_hours', v_at, r.promise_zone)));
 		RETURN r;
 	END IF;
-	r.expires_at := r.expires_at + (v_at - r.promise_at);
-	r.promise_at := v_at;
-	r.promise_local := v_at AT TIME ZONE r.promise_zone;
+	r := intake_shift(r, p_tenant, v_at);
 	r.note := CASE r.note WHEN 'next_opening' THEN r.note ELSE 'quiet_hours' END;
 	r.slot := CASE WHEN q.slots IS NOT NULL THEN 'next' END;
 	RETURN r;

@@ -69,7 +69,7 @@ BEGIN
 	p.booked := c.booked;
 	p.due_at := CASE WHEN c.due_at <> c.promise_at THEN c.due_at
 		ELSE coalesce(callable_from(c.tenant_id, c, greatest(w.at, p_now)), w.at) END;
-	p.expires_at := c.expires_at + (p.due_at - c.due_at);
+	p.expires_at := promise_left(c, c.due_at, p.due_at);
 	p.refusal := CASE
 		WHEN NOT promise_astray(c, p_now) THEN 'unchanged'
 		WHEN c.due_at <= p_now THEN 'already_due' END;

@@ -35,12 +35,12 @@ $$;
 --   p_queue, p_skills, p_priority   the form's
 -- skills of a rule stand in place of the form's; a priority of the form's stands before that of the rule's queue.
 CREATE FUNCTION rules_place(p_tenant int, p_version int, p_paths text[], p_request jsonb, p_queue int, p_skills jsonb, p_priority int)
-RETURNS TABLE (rule int, rule_name text, queue_id int, skills jsonb, priority int, promise_window_s int, has_hours boolean,
+RETURNS TABLE (rule int, rule_name text, queue_id int, skills jsonb, priority int, promise_window_s int, rule_window_s int, has_hours boolean,
 	has_slots boolean, widen_after_s int, class_id int, agent_id int, agent_for_s int, preferred_agent int, preferred_for_s int, offer_timeout_s int, caller_id text)
 LANGUAGE sql STABLE
 AS $$
 	SELECT r.ord, r.name, q.queue_id, coalesce(r.skills, p_skills), coalesce(r.priority, p_priority, q.priority),
-		coalesce(r.promise_window_s, q.promise_window_s), q.hours IS NOT NULL, q.slots IS NOT NULL,
+		coalesce(r.promise_window_s, q.promise_window_s), r.promise_window_s, q.hours IS NOT NULL, q.slots IS NOT NULL,
 		-- one that is for one agent is looked at when it falls due
 		CASE WHEN r.agent_id IS NULL THEN widen_first(q.widen) WHEN r.agent_for_s IS NOT NULL THEN 0 END,
 		c.class_id, r.agent_id, r.agent_for_s, r.preferred_agent,

@@ -63,11 +63,11 @@ BEGIN
 		INSERT INTO callback AS c (tenant_id, callback_id, seq, created_at, state, queue_id, class_id, form_id, priority, due_at,
 			promise_at, promise_local, promise_zone, expires_at, linked_to, rule_version, rule, offer_timeout_s, caller_id,
 			preferred_agent, booked, zones, region, number_type, preferred_for_s, widen_after_s, widen_at,
-			agent_for_s)
+			agent_for_s, promise_window_s)
 		SELECT p_tenant, n.callback_id, n.seq, v_now, 'scheduled', n.queue_id, n.class_id, n.form_id, n.priority, n.promise_at,
 			n.promise_at, n.promise_local, n.promise_zone, n.expires_at, n.leader_id, n.rule_version, n.rule, n.offer_timeout_s, n.caller_id,
 			n.preferred_agent, n.booked, n.zones, n.region, n.number_type, n.preferred_for_s,
-			n.widen_after_s, n.promise_at + seconds(n.widen_after_s), n.agent_for_s
+			n.widen_after_s, n.promise_at + seconds(n.widen_after_s), n.agent_for_s, n.rule_window_s
 		  FROM n
 		RETURNING c.seq, image_callback(c, c.seq) AS image
 	), ct AS (

@@ -13,7 +13,7 @@
 --   widen_after_s   the next step of widening, so long after due_at: at widen_at; NULL: there is none, see functions/widening.sql
 --   widened      [{"step": n, "widened_at": ms, ...}, ...] what was done; home_class, home_priority: what it had before
 --   agent_for_s  one that is for one agent is for the others, too, so long after due_at; NULL: never
---   offer_timeout_s, caller_id   what that rule says of it, NULL: nothing
+--   offer_timeout_s, caller_id, promise_window_s   what that rule says of it, NULL: nothing
 --   preferred_agent   who is asked first, when he is free, and waited for so long from due_at on: preferred_for_s; NULL: nobody
 CREATE TABLE callback (
 	tenant_id	int NOT NULL,
@@ -57,6 +57,7 @@ CREATE TABLE callback (
 	home_class	int,
 	home_priority	int,
 	agent_for_s	int,
+	promise_window_s int,
 	PRIMARY KEY (tenant_id, callback_id),
 	CHECK ((state IN ('ready_to_call', 'establishing', 'connected', 'on_hold')) = (agent_id IS NOT NULL)),
 	CHECK ((state IN ('ready_to_call', 'establishing', 'connected', 'on_hold')) = (deadline_at IS NOT NULL)),

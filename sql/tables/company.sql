@@ -24,7 +24,8 @@ CREATE TABLE skill (
 --   reject_cooldown_s    when an agent who rejected or missed it may be offered the same callback again although others were not tried
 --   max_offers           unaccepted offers until the callback failed
 --   max_attempts         attempts until the callback failed; retry_delay_s: from a dial to the next, where retries says nothing
---   promise_window_s     expired when nobody took it so long after the promise; 0: never
+--   promise_window_s     nobody took it within so long, counted while the queue is open, from the promise on; 0: for ever
+--   window_end           then it has expired, or it is escalated: it goes before all others, and never expires
 --   hours                when it is open, see hours.sql; NULL: always
 --   open_until           up to when opening says so; NULL with hours
 --   retries              the retry matrix: {"busy": {"delay_s": 1800, "attempts": 2}, "declined": "stop"}, see retry_rule()
@@ -72,6 +73,7 @@ CREATE TABLE queue (
 	last_agent_for_s int NOT NULL DEFAULT 60 CHECK (last_agent_for_s BETWEEN 0 AND 3600),
 	widen		jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(widen) = 'array'),
 	personal_for_s	int NOT NULL DEFAULT 300 CHECK (personal_for_s BETWEEN 0 AND 2592000),
+	window_end	text NOT NULL DEFAULT 'expire' CHECK (window_end IN ('expire', 'escalate')),
 	PRIMARY KEY (tenant_id, queue_id),
 	UNIQUE (tenant_id, name)
 );

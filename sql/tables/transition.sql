@@ -41,6 +41,7 @@ INSERT INTO transition (command, from_state, to_state) VALUES
 	('erase',	'offered',	'cancelled'),
 	('erase',	'ready_to_call', 'cancelled'),
 	('expire',	'scheduled',	'expired'),
+	('expire',	'scheduled',	'scheduled'),		-- escalated
 	('callback_deadline', 'ready_to_call', 'scheduled'),	-- accepted and left lying
 	('callback_deadline', 'ready_to_call', 'failed'),
 	('callback_deadline', 'establishing', 'ready_to_call'),	-- the attempt failed

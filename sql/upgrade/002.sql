@@ -165,3 +165,7 @@ ALTER TABLE requirement_class ADD UNIQUE (tenant_id, queue_id, skills, agent_id)
 ALTER TABLE queue ADD COLUMN personal_for_s int NOT NULL DEFAULT 300 CHECK (personal_for_s BETWEEN 0 AND 2592000);
 ALTER TABLE callback ADD COLUMN agent_for_s int;
 ALTER TABLE rule ADD COLUMN agent_id int, ADD COLUMN agent_for_s int CHECK (agent_for_s BETWEEN 0 AND 2592000);
+-- the end of a promise window
+ALTER TABLE queue ADD COLUMN window_end text NOT NULL DEFAULT 'expire' CHECK (window_end IN ('expire', 'escalate'));
+ALTER TABLE callback ADD COLUMN promise_window_s int;
+INSERT INTO transition (command, from_state, to_state) VALUES ('expire', 'scheduled', 'scheduled');

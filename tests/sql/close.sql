@@ -15,7 +15,7 @@ AS $$
 	SELECT jsonb_build_array((fx.s(p_agent)).state, (fx.s(p_agent)).reason, ms((fx.s(p_agent)).idle_since), ms((fx.s(p_agent)).deadline_at),
 		(fx.s(p_agent)).next_state, (fx.s(p_agent)).next_reason)
 $$;
-SELECT plan(91);
+SELECT plan(98);
 
 -- done
 SELECT fx.held('sold', 10);
@@ -145,5 +145,16 @@ SELECT is(fx.does(4001, 'note', 'open', by => 9, role => 'supervisor', args => '
 SELECT is(fx.did(), 'callback.noted', 'leaves the offers alone');
 
 SELECT is(fx.broken(), '', 'rows and log agree');
+
+-- ---- escalated ----
+UPDATE queue SET window_end = 'escalate' WHERE tenant_id = fx.t() AND queue_id = 1;
+SELECT is(fx.callback('late'), fx.id('late'), 'one whose window ends at an hour');
+SELECT is(fx.does(3600, 'expire', 'late', v => fx.v('late')), 'ok', 'it does');
+SELECT is(fx.did(), 'callback.escalated', 'it is escalated');
+SELECT is(jsonb_build_array((fx.c('late')).state, (fx.c('late')).priority, (fx.c('late')).expires_at, (fx.c('late')).reason),
+	'["scheduled", 1000, null, "promise_window"]', 'first of all, and for ever');
+SELECT is(fx.does(3601, 'expire', 'late', v => fx.v('late')), 'not_due', 'once');
+SELECT is(fx.does(3602, 'reschedule', 'late', role => 'contact', args => '{"at": 1790010000000}'), 'ok', 'another time');
+SELECT is(jsonb_build_array((fx.c('late')).priority, ms((fx.c('late')).expires_at)), jsonb_build_array(0, 1790010000000 + 86400000), 'is another promise');
 SELECT * FROM finish();
 ROLLBACK;

@@ -1,6 +1,6 @@
 -- hours: what is wrong with them, what they are in UTC over changes of clocks, and what they do to promises.
 \ir fixture/company.sql
-SELECT plan(57);
+SELECT plan(69);
 
 -- ---- what is wrong ----
 CREATE FUNCTION pg_temp.wrong(p_hours jsonb) RETURNS text LANGUAGE sql
@@ -122,5 +122,21 @@ SELECT is(pg_temp.carry(fx.ts() + interval '201 days', 0, 'router', '99999999999
 SELECT is(pg_temp.carry(fx.ts() + interval '201 days', 0, 'router', '2'), 'not_due', 'a queue without hours');
 SELECT is(pg_temp.carry(fx.ts() + interval '201 days'), 'queue.changed 0 t', 'later they are carried on, with a new version');
 SELECT is((SELECT to_char(open_until AT TIME ZONE 'UTC', 'YYYY-MM-DD') FROM queue WHERE tenant_id = fx.t() AND queue_id = 1), '2028-05-14', 'for 400 days from then');
+
+-- ---- time while it is open ----
+UPDATE queue SET hours = '{"time_zone": "UTC", "week": {"mon": ["09:00-12:00", "13:00-17:00"], "tue": ["09:00-17:00"]}}' WHERE tenant_id = fx.t() AND queue_id = 1;
+DO $$ BEGIN PERFORM opening_write(q, '2026-09-20Z') FROM queue q WHERE q.tenant_id = fx.t() AND q.queue_id = 1; END $$;
+-- 2026-09-21 is a Monday
+SELECT is(opening_add(fx.t(), 1, at::timestamptz, s), want::timestamptz, format('%s s from %s on', s, at)) FROM (VALUES
+	('2026-09-21T09:00Z', 0, '2026-09-21T09:00Z'), ('2026-09-21T09:00Z', 10800, '2026-09-21T12:00Z'), ('2026-09-21T09:00Z', 10801, '2026-09-21T13:00:01Z'),
+	('2026-09-21T11:30Z', 3600, '2026-09-21T13:30Z'), ('2026-09-21T16:59:59Z', 2, '2026-09-22T09:00:01Z'), ('2026-09-22T16:00Z', 7200, '2026-09-28T10:00Z'),
+	('2026-09-26T00:00Z', 60, '2026-09-28T09:01Z')) c(at, s, want);
+SELECT is(opening_add(fx.t(), 2, '2026-09-26T00:00Z', 60), '2026-09-26T00:01Z', 'a queue that is always open');
+SELECT is(opening_add(fx.t(), 1, '2037-09-26T00:00Z', 60), '2037-09-26T00:01Z', 'beyond what is known it counts as it passes');
+SELECT is(count(*), 0::bigint, 'what is open between two times leads from one to the other')
+  FROM generate_series('2026-09-21T09:30Z'::timestamptz, '2026-09-30Z', '37 minutes') a CROSS JOIN generate_series(0, 100000, 7001) s
+ WHERE opening_between(fx.t(), 1, a, opening_add(fx.t(), 1, a, s)) <> s;
+SELECT is(opening_between(fx.t(), 2, '2026-09-26T00:00Z', '2026-09-27T00:00Z'), 86400::double precision, 'always open: the whole day');
+SELECT is(opening_between(fx.t(), 1, '2026-09-24T00:00Z', '2026-09-27T00:00Z'), 0::double precision, 'days on which it is closed');
 SELECT * FROM finish();
 ROLLBACK;

@@ -108,7 +108,7 @@ SELECT is(pg_temp.submit('2026-09-21T20:00Z', pg_temp.element('b1', 1, 'asap'), 
 	'22T06:00 next_opening booked | 22T06:30 next_slot booked | 22T06:30 next_slot booked | 22T07:00 next_slot booked | '
 	'is a time at which no place is left; the next is 2026-09-22T09:00 | 22T07:00 as_asked booked',
 	'in one batch each gets his own, in its order, and who is there twice one');
-SELECT is((SELECT expires_at - promise_at FROM callback WHERE callback_id = fx.id('b3')), interval '1 day', 'the promise window goes with it');
+SELECT is((SELECT expires_at - promise_at FROM callback WHERE callback_id = fx.id('b3')), interval '2 days 4 hours', 'the promise window goes with it, a day of open hours');
 SELECT is((SELECT promise_local FROM callback WHERE callback_id = fx.id('b3')), '2026-09-22T08:30', 'and the contact''s clock');
 SELECT is(pg_temp.submit('2026-09-21T14:20Z', pg_temp.element('c', 3, '2026-09-22T10:17')), '22T10:17 as_asked', 'a queue without slots takes any time');
 -- who ends, leaves his place

@@ -14,10 +14,10 @@ INSERT INTO fx.kind VALUES
 	('callback_deadline', 'callback', NULL), ('note', 'callback', '{"text": "spoke to his wife"}'),
 	('agent_lost', 'agent', NULL), ('sign_out', 'agent', NULL);
 -- Each is tried plainly, and again as it is when: another offer of it is pending; it was offered or dialled as often
--- as the queue allows; the code says so; its number may not be called; its contact has quiet hours.
+-- as the queue allows; the code says so; its number may not be called; its contact has quiet hours; its queue escalates.
 CREATE TABLE fx.variant (variant text, args jsonb);
 INSERT INTO fx.variant VALUES ('plain', NULL), ('others', NULL), ('used_up', NULL),
-	('again', '{"disposition": "again"}'), ('stop', '{"disposition": "wrong_number"}'), ('suppressed', NULL), ('quiet', NULL);
+	('again', '{"disposition": "again"}'), ('stop', '{"disposition": "wrong_number"}'), ('suppressed', NULL), ('quiet', NULL), ('escalated', NULL);
 INSERT INTO suppression (tenant_id, prefix, reason, added_at) VALUES (fx.t(), '+4999', 'opted out', fx.ts());
 UPDATE tenant SET calling_hours = (SELECT jsonb_build_object('week', jsonb_object_agg(d, '["06:00-22:00"]'::jsonb)) FROM unnest('{mon,tue,wed,thu,fri,sat,sun}'::text[]) d)
  WHERE tenant_id = fx.t();
@@ -47,6 +47,7 @@ BEGIN
 		UPDATE callback SET zones = '{Pacific/Auckland}' WHERE tenant_id = fx.t() AND callback_id = fx.id(v_name);
 		PERFORM fx.settle();
 	END IF;
+	UPDATE queue SET window_end = CASE x.variant WHEN 'escalated' THEN 'escalate' ELSE 'expire' END WHERE tenant_id = fx.t();
 	IF k.kind = 'widen' THEN
 		UPDATE callback SET widen_after_s = 0, widen_at = due_at WHERE tenant_id = fx.t() AND callback_id = fx.id(v_name);
 		PERFORM fx.settle();

@@ -136,3 +136,33 @@ def test_a_website_asks_whether_it_is_open_and_for_how_long(world):
     assert is_open(world) == {"open": False, "open_for": False, "for_s": 0}
     with world.servers[0].client() as client:
         assert client.get("/f/nothing/open").status_code == 404
+
+
+def state(world, asked):
+    return world.rows("SELECT state FROM callback WHERE callback_id = %s", asked["id"])[0][0]
+
+
+def test_nothing_expires_while_it_is_closed(world):
+    """Asked ten minutes before it closes, with a window of half an hour: the rest of it begins when it opens again."""
+    world.company(queues__0__hours=hours((-60, 10), (120, 300)), queues__0__promise_window_s=1800)
+    sue = world.person("sue")
+    asked = world.visit()
+    world.advance(139 * 60)
+    assert world.person("adam", stream=False).get(f"/v1/callbacks/{asked['id']}")["callback"]["state"] == "queued"
+    world.advance(60)
+    assert sue.stream.expect("callback.expired")["callback"]["id"] == asked["id"]
+
+
+def test_what_is_late_is_escalated_where_the_queue_says_so(world):
+    world.company(queues__0__promise_window_s=3600, queues__0__window_end="escalate")
+    late = world.visit()
+    sue = world.person("sue")
+    world.advance(3600)
+    told = sue.stream.expect("callback.escalated")["callback"]
+    assert (told["id"], told["priority"], told["reason"]) == (late["id"], 1000, "promise_window")
+    page = world.servers[0].client(headers={"Accept": "text/html"}).get(world.link(late)).text
+    assert "We are late, and sorry for it" in page
+    vip = world.visit(phone="+49 30 901827")
+    ann = world.person("ann", ready=True)
+    assert ann.offered()["callback"] == late["id"]
+    assert state(world, vip) == "scheduled"
