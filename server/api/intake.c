@@ -268,21 +268,6 @@ submit(struct api_call *call, json_t *callback)
 	return refuse_answer(call, &(struct lane_answer){ .err = lane_err_full });
 }
 
-/* SQL has the last word; here so that it is named beside the other wrong fields. */
-static void
-check_zone(const struct api_call *call, struct intake_check *check)
-{
-	const char *zone = json_text(check->callback, "time_zone");
-
-	if (zone == NULL || node_zone_known(api_node(call->api), zone))
-		return;
-	if (check->errors == NULL)
-		check->errors = json_array();
-	json_array_append_new(check->errors,
-	    json_pack(
-		"{s:s, s:s}", "field", "time_zone", "message", "is not a known IANA time zone"));
-}
-
 /* Every wrong field at once; then what costs a token. */
 static enum http_verdict
 check_and_submit(struct api_call *call)
@@ -291,7 +276,8 @@ check_and_submit(struct api_call *call)
 	struct intake_check check;
 
 	intake_check(&check, in->form, &in->body, node_now_ms(api_node(call->api)));
-	check_zone(call, &check);
+	const char *zone = json_text(check.callback, "time_zone");
+	intake_check_zone(&check, zone == NULL || node_zone_known(api_node(call->api), zone));
 	if (check.errors != NULL) {
 		json_decref(check.callback);
 		return refuse_fields(call, check.errors);

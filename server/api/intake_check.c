@@ -438,3 +438,15 @@ intake_is_robot(const struct form_body *body)
 	}
 	return false;
 }
+
+void
+intake_check_zone(struct intake_check *check, bool known)
+{
+	if (known)
+		return;
+	if (check->errors == NULL)
+		check->errors = json_array();
+	json_array_append_new(check->errors,
+	    json_pack(
+		"{s:s, s:s}", "field", "time_zone", "message", "is not a known IANA time zone"));
+}

@@ -25,6 +25,8 @@ struct intake_check {
 
 /* form: its image. Errors that the body already has are among them, and come first. */
 void intake_check(struct intake_check *, const json_t *form, const struct form_body *, int64_t now_ms);
+/* Its zone is not one: SQL has the last word; here so that it is named beside the other wrong fields. */
+void intake_check_zone(struct intake_check *, bool known);
 bool intake_is_robot(const struct form_body *);
 /* True for "2026-11-24T10:00" and ":SS" and ".mmm" behind it, of a day and time that a calendar has. */
 bool intake_local_ok(const char *);

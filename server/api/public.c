@@ -116,6 +116,15 @@ public_unavailable(struct api_call *call)
 	    "This cannot be answered just now. Please try again in a moment.", PUBLIC_RETRY_S);
 }
 
+enum http_verdict
+public_too_often(struct api_call *call, int64_t wait_ms)
+{
+	http_problem(call->req, 429, "too-many-requests",
+	    "There were too many requests. Please try again later.", NULL,
+	    (int)((wait_ms + 999) / 1000));
+	return HTTP_DONE;
+}
+
 bool
 public_form(struct api_call *call, struct form_body *body)
 {

@@ -22,6 +22,8 @@ enum http_verdict public_page(struct api_call *, int status, const char *page, j
     const char *frames);
 /* error.html to whom wants a page, problem+json to others. retry_after_s 0: no such header. */
 enum http_verdict public_problem(struct api_call *, int status, const char *type, const char *detail, int retry_after_s);
+/* 429 in JSON, whatever is accepted: of what only scripts ask for. */
+enum http_verdict public_too_often(struct api_call *, int64_t wait_ms);
 struct form_body;
 /*
  * The request's body in any of the three encodings. False when it was answered: 415

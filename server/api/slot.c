@@ -119,15 +119,6 @@ no_slots(struct api_call *call)
 	return api_problem(call, 404, "no-slots", refusal_find("no_slots")->sentence);
 }
 
-static enum http_verdict
-too_often(struct api_call *call, int64_t wait_ms)
-{
-	http_problem(call->req, 429, "too-many-requests",
-	    "There were too many requests. Please try again later.", NULL,
-	    (int)((wait_ms + 999) / 1000));
-	return HTTP_DONE;
-}
-
 /* What load_slots() says; NULL when it was answered. */
 static json_t *
 slots_or_answer(struct api_call *call, const PGresult *res, const char *err)
@@ -186,7 +177,7 @@ form_slots(struct api_call *call)
 	int64_t wait_ms = slot_look(call, form);
 
 	if (wait_ms > 0)
-		return too_often(call, wait_ms);
+		return public_too_often(call, wait_ms);
 	call->data = xstrdup(ask.time_zone);
 	call->data_free = free;
 	return slot_load(call, &ask, on_form_slots);
@@ -302,7 +293,7 @@ read_and_hold(struct api_call *call, const json_t *form, const struct form_body 
 	    json_int(form, "address_period_s", 1) * 1000, clock_mono_ms());
 	if (wait_ms > 0) {
 		json_decref(args);
-		return too_often(call, wait_ms);
+		return public_too_often(call, wait_ms);
 	}
 	return command(call, form, "slot_hold", args, on_held);
 }

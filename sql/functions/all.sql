@@ -58,6 +58,7 @@
 \ir class_create.sql
 \ir intake_link.sql
 \ir submit.sql
+\ir submit_dry.sql
 \ir load_model.sql
 \ir load_waiting.sql
 \ir load_events.sql

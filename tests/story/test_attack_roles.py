@@ -32,6 +32,8 @@ row("OPTIONS", "/f/{form}", ALL.format(204))
 row("POST", "/f/{form}", ALL.format(201), body={"phone": "+49 30 99988877"})
 row("GET", "/f/{form}/open", ALL.format(200))
 row("OPTIONS", "/f/{form}/open", ALL.format(204))
+row("POST", "/f/{form}/check", ALL.format(200), body={"phone": "+49 30 99988877"})
+row("OPTIONS", "/f/{form}/check", ALL.format(204))
 # the demo form's queue has no slots
 row("GET", "/f/{form}/slots", ALL.format(404))
 row("OPTIONS", "/f/{form}/slots", ALL.format(204))
@@ -83,6 +85,7 @@ row("POST", "/v1/callbacks/bulk", "401 401 | 403 403 200 200 | 403 200 200 | 200
     {"filter": {"queue": "sales"}, "action": "move", "when": LATER})
 row("GET", "/v1/agents", "401 401 | 403 403 200 200 | 403 200 200 | 200")
 row("GET", "/v1/queues", "401 401 | 403 403 200 200 | 403 200 200 | 200")
+row("POST", "/v1/forms/{key}/check", "401 401 | 403 403 404 404 | 403 404 404 | 404", body={"phone": "+49 30 99988877"})   # nor form
 row("GET", "/v1/queues/{name}/slots", "401 401 | 403 403 404 404 | 403 404 404 | 404")   # no queue is called that
 row("POST", "/v1/queues/{name}/openings", "401 401 | 403 403 403 404 | 403 403 404 | 404", body={})
 row("POST", "/v1/callbacks/{id}/assign", "401 401 | 403 403 200 200 | 403 404 404 | 200", "asked", {"version": True, "agent": "ann"})

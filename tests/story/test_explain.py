@@ -1,6 +1,7 @@
 """Why is it waiting? Asked while it waits for each of the reasons that there are; and what became of it before."""
 
 import house
+import test_rules
 from test_operations import ctl
 
 
@@ -101,3 +102,46 @@ def test_a_contact_sees_his_place_in_the_queue(world):
     ann.accept(offer)
     world.until(lambda: place(second) == 1, "next")
     assert place(first) == "none"
+
+
+def test_a_website_asks_before_it_sends(world):
+    """What is said would happen does; and nothing has, until it is sent."""
+    world.company(queues__0__hours={"time_zone": "Europe/Berlin", "week": {"tue": ["08:00-18:00"], "wed": ["08:00-18:00"]}})
+    ann = world.person("ann", ready=True)
+    http = world.servers[0].client()
+    evening = {"phone": "+49 30 901820", "when": "2026-11-24T19:00", "time_zone": "Europe/Berlin"}
+    answer = http.post("/f/demo/check", json=evening)
+    assert answer.status_code == 200, answer.text
+    said = answer.json()
+    assert said == {"state": "scheduled", "when_note": "next_opening", "booked": False,
+                    "promise": {"local": "2026-11-25T08:00:00", "time_zone": "Europe/Berlin", "at": "2026-11-25T07:00:00.000Z"}}
+    assert http.post("/f/demo/check", data={"phone": "+49 30 901820"}).json()["state"] == "queued"
+    wrong = http.post("/f/demo/check", json={"phone": "12", "when": "soon", "time_zone": "Mars/Phobos"})
+    assert wrong.status_code == 422 and {e["field"] for e in wrong.json()["errors"]} == {"phone", "when", "time_zone"}
+    late = http.post("/f/demo/check", json={"phone": "+49 30 901820", "when": "2020-11-24T10:00"})
+    assert late.json()["errors"] == [{"field": "when", "message": "is in the past"}]
+    assert world.rows("SELECT count(*) FROM callback") == [(0,)]
+    assert ann.state()["offers"] == []
+    sent = world.visit(when="2026-11-24T19:00", time_zone="Europe/Berlin")
+    assert (sent["promise"], sent["when_note"]) == (said["promise"], said["when_note"])
+
+
+def test_a_supervisor_asks_where_it_would_go(world):
+    sue = world.person("sue")
+    test_rules.publish(world.person("adam", stream=False), {"rules": [
+        {"name": "vips", "if": '$.case.tier == "gold"', "then": {"queue": "support", "priority": 9, "preferred_agent": "bob"}}]}, 0)
+    said = sue.post("/v1/forms/demo/check", {"phone": "+49 30 901820", "tier": "gold"})
+    assert said["place"] == {"queue": "support", "rule": "vips", "priority": 9, "skills": {}, "preferred_agent": "bob"}
+    assert said["callback"]["state"] == "queued" and "id" not in said["callback"]
+    ctl(world, "suppress", "-p", "+4930901820", "-r", "opted out")
+    assert sue.post("/v1/forms/demo/check", {"phone": "+49 30 901820"})["suppressed"] == "opted out"
+    assert sue.post("/v1/forms/nobodys/check", {"phone": "+49 30 901820"}, status=404)["type"].endswith("/not-found")
+
+
+def test_no_crowd_of_checks_from_one_address(world):
+    world.company(forms__0__address_limit=2)
+    http = world.servers[0].client()
+    answers = [http.post("/f/demo/check", json={"phone": "+49 30 901820"}) for _ in range(3)]
+    assert [a.status_code for a in answers] == [200, 200, 429]
+    assert answers[2].json()["type"].endswith("/too-many-requests") and int(answers[2].headers["Retry-After"]) > 0
+    world.visit()       # they are no requests

@@ -304,6 +304,12 @@ const struct api_route api_routes_open[] = {
 	{ "OPTIONS", "/f/{form}/open", API_PUBLIC, API_BODY_NONE, elsewhere },
 	{ NULL, NULL, API_PUBLIC, API_BODY_NONE, NULL },
 };
+const struct api_route api_routes_dry_run[] = {
+	{ "POST", "/f/{form}/check", API_PUBLIC, API_BODY_FORM, elsewhere },
+	{ "OPTIONS", "/f/{form}/check", API_PUBLIC, API_BODY_NONE, elsewhere },
+	{ "POST", "/v1/forms/{key}/check", API_SUPERVISOR, API_BODY_JSON, elsewhere },
+	{ NULL, NULL, API_PUBLIC, API_BODY_NONE, NULL },
+};
 const struct api_route api_routes_contact[] = {
 	{ "GET", "/c/{token}", API_PUBLIC, API_BODY_NONE, elsewhere },
 	{ "POST", "/c/{token}/cancel", API_PUBLIC, API_BODY_FORM, elsewhere },

@@ -164,6 +164,7 @@ static const char others[] =
     "'SELECT $1';"
     "CREATE FUNCTION callbackd.load_suppressions(int, int, int) RETURNS int LANGUAGE sql AS "
     "'SELECT $1';"
+    "CREATE FUNCTION callbackd.submit_dry(int, bigint, json) RETURNS int LANGUAGE sql AS 'SELECT $1';"
     "CREATE FUNCTION callbackd.load_slots(int, bigint, json) RETURNS int LANGUAGE sql AS 'SELECT $1';"
     "CREATE FUNCTION callbackd.load_secrets(int) RETURNS int LANGUAGE sql AS 'SELECT $1';"
     "CREATE FUNCTION callbackd.load_nodes() RETURNS int LANGUAGE sql AS 'SELECT 1';"

@@ -119,7 +119,7 @@ only_these_are_for_everybody(void **state)
 {
 	static const char *const open[] = { "POST /v1/session", "GET /metrics", "GET /healthz", "GET /readyz",
 		"GET /v1/openapi.json", "GET /f/{form}", "POST /f/{form}", "OPTIONS /f/{form}", "GET /c/{token}",
-		"GET /f/{form}/open", "OPTIONS /f/{form}/open", "GET /f/{form}/slots", "OPTIONS /f/{form}/slots", "POST /f/{form}/holds", "OPTIONS /f/{form}/holds",
+		"GET /f/{form}/open", "OPTIONS /f/{form}/open", "POST /f/{form}/check", "OPTIONS /f/{form}/check", "GET /f/{form}/slots", "OPTIONS /f/{form}/slots", "POST /f/{form}/holds", "OPTIONS /f/{form}/holds",
 		"DELETE /f/{form}/holds/{id}", "OPTIONS /f/{form}/holds/{id}",
 		"POST /c/{token}/cancel", "POST /c/{token}/reschedule", "POST /c/{token}/now", "GET /c/{token}/callback.ics" };
 	size_t n = 0;
