@@ -108,7 +108,8 @@ read_filter(struct fields *f, struct bulk *b)
 
 	if (!json_is_object(asked) || json_object_size(asked) == 0) {
 		fields_error(f, "filter",
-		    "must say which: state, queue, form, agent, due_from, due_to, promise, or ids");
+		    "must say which: state, queue, form, agent, due_from, due_to, promise, phone, "
+		    "or ids");
 		return;
 	}
 	if (ids != NULL && json_object_size(asked) > 1)

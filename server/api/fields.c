@@ -3,11 +3,14 @@
  */
 #include "api/fields.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/api.h"
 #include "base/mem.h"
+
+#define PHONE_DIGITS_MIN 5
 
 void
 fields_error(struct fields *f, const char *key, const char *message)
@@ -106,4 +109,30 @@ fields_ok(struct fields *f, struct api_call *call)
 	api_invalid(call, f->errors);
 	f->errors = NULL;
 	return false;
+}
+
+bool
+fields_phone(struct fields *f, const char *key, enum fields_need need, char e164[PHONE_E164_SIZE])
+{
+	const char *text = fields_text(f, key, need, PHONE_TEXT_MAX), *why;
+	char region[PHONE_REGION_SIZE];
+	enum phone_type type;
+	size_t n = 0;
+
+	if (text == NULL)
+		return false;
+	if (*text != '+') {
+		fields_error(f, key, "must begin with + and the country's code");
+		return false;
+	}
+	if (phone_parse(text, "US", e164, region, &type, &why))
+		return true;
+	e164[n++] = '+';
+	for (const char *p = text; *p != '\0' && n < PHONE_E164_SIZE - 1; p++)
+		if (isdigit((unsigned char)*p))
+			e164[n++] = *p;
+	e164[n] = '\0';
+	if (n <= PHONE_DIGITS_MIN)
+		fields_error(f, key, "is not a telephone number");
+	return n > PHONE_DIGITS_MIN;
 }

@@ -11,6 +11,8 @@
 
 #include <jansson.h>
 
+#include "api/phone.h"
+
 struct api_call;
 
 struct fields {
@@ -27,6 +29,11 @@ const char *fields_text(struct fields *, const char *key, enum fields_need, size
 /* False when absent or wrong. */
 bool fields_int(struct fields *, const char *key, enum fields_need, int64_t min, int64_t max, int64_t *);
 bool fields_bool(struct fields *, const char *key);
+/*
+ * A number that is written with + and the country's code, in E.164. One that would be refused today may have been
+ * taken by yesterday's tables, so its digits will do. False: there is none.
+ */
+bool fields_phone(struct fields *, const char *key, enum fields_need, char e164[PHONE_E164_SIZE]);
 void fields_error(struct fields *, const char *key, const char *message);
 /* True when nothing was wrong; else answers 422 with all errors. */
 bool fields_ok(struct fields *, struct api_call *);

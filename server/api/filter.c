@@ -14,7 +14,9 @@
 #define TEXT_MAX 200
 
 static const char *const known[] = { "state", "queue", "form", "agent", "due_from", "due_to",
-	"promise", NULL };
+	"promise", "phone", NULL };
+/* All but the number are looked at as they are written. */
+#define TEXTS (sizeof(known) / sizeof(known[0]) - 2)
 
 json_t *
 filter_query(struct api_call *call)
@@ -67,10 +69,13 @@ filter_read(struct api_call *call, struct fields *f, const json_t *asked)
 {
 	const struct projection *p = tenant_projection(call->tenant);
 	struct fields of = fields_of(asked, known);
-	const char *text[sizeof(known) / sizeof(known[0])] = { 0 };
+	const char *text[TEXTS] = { 0 };
+	char phone[PHONE_E164_SIZE];
 	json_t *filter = json_object();
 
-	for (size_t i = 0; known[i] != NULL; i++)
+	if (fields_phone(&of, "phone", FIELDS_OPTIONAL, phone))
+		json_object_set_new(filter, "phone", json_string(phone));
+	for (size_t i = 0; i < TEXTS; i++)
 		text[i] = fields_text(&of, known[i], FIELDS_OPTIONAL, TEXT_MAX);
 	if (text[0] != NULL && !state_known(text[0]))
 		fields_error(&of, "state", "is not a callback's state");

@@ -2,7 +2,6 @@
  * A contact's personal data, at the contact's request: told, and erased. Must
  * not know what is stored where: the database does.
  */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +16,6 @@
 
 /* Erased by one request; who has more asks again. */
 #define PAGE 100
-#define PHONE_DIGITS_MIN 5
 
 static void on_callbacks(struct api_call *, const PGresult *, const char *);
 static void on_export(struct api_call *, const PGresult *, const char *);
@@ -30,32 +28,14 @@ struct erasure {
 	bool all; /* there are no others */
 };
 
-/*
- * The body's phone in E.164. False: it is none, which was answered. A number
- * that would be refused today may have been taken by yesterday's tables, so its
- * digits will do.
- */
+/* The body's phone in E.164. False: it is none, which was answered. */
 static bool
 phone_of(struct api_call *call, char e164[PHONE_E164_SIZE])
 {
 	static const char *const known[] = { "phone", NULL };
 	struct fields f = fields_of(call->body, known);
-	const char *text = fields_text(&f, "phone", FIELDS_REQUIRED, PHONE_TEXT_MAX), *why;
-	char region[PHONE_REGION_SIZE];
-	enum phone_type type;
-	size_t n = 0;
 
-	if (text != NULL && *text != '+')
-		fields_error(&f, "phone", "must begin with + and the country's code");
-	else if (text != NULL && !phone_parse(text, "US", e164, region, &type, &why)) {
-		e164[n++] = '+';
-		for (const char *p = text; *p != '\0' && n < PHONE_E164_SIZE - 1; p++)
-			if (isdigit((unsigned char)*p))
-				e164[n++] = *p;
-		e164[n] = '\0';
-		if (n <= PHONE_DIGITS_MIN)
-			fields_error(&f, "phone", "is not a telephone number");
-	}
+	fields_phone(&f, "phone", FIELDS_REQUIRED, e164);
 	return fields_ok(&f, call);
 }
 

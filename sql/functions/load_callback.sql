@@ -62,13 +62,34 @@ AS $$
 	  FROM callback c WHERE c.tenant_id = p_tenant AND c.callback_id = p_id
 $$;
 
+-- callback_fits: whether a filter lets that one through, see callback_page().
+CREATE FUNCTION callback_fits(c callback, p_now bigint, p_filter json) RETURNS boolean
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	v_state text := p_filter ->> 'state';
+BEGIN
+	RETURN coalesce(c.queue_id = (p_filter ->> 'queue')::int, true) AND coalesce(c.form_id = (p_filter ->> 'form')::int, p_filter ->> 'form' IS NULL)
+		AND coalesce(c.agent_id = (p_filter ->> 'agent')::int, p_filter ->> 'agent' IS NULL)
+		AND coalesce(c.due_at >= from_ms((p_filter ->> 'due_from')::bigint), true) AND coalesce(c.due_at < from_ms((p_filter ->> 'due_to')::bigint), true)
+		AND (c.ended_at IS NULL OR coalesce(p_filter ->> 'open', 'false') <> 'true')
+		AND (p_filter ->> 'promise' IS NULL OR promise_astray(c, from_ms(p_now)))
+		AND CASE v_state
+			WHEN 'queued' THEN c.state = 'scheduled' AND c.due_at <= from_ms(p_now)
+			WHEN 'scheduled' THEN c.state = 'scheduled' AND c.due_at > from_ms(p_now)
+			ELSE v_state IS NULL OR c.state = v_state END
+		AND c.callback_id < coalesce(p_filter ->> 'after', 'ffffffff-ffff-ffff-ffff-ffffffffffff')::uuid;
+END
+$$;
+
 -- callback_page: up to limit callbacks that a filter lets through, newest first.
---   p_filter   {"state", "queue": id, "form": id, "agent": id, "due_from": ms, "due_to": ms (not that one itself), "open": true for those
---              that have not ended, "after": id of the last one of the page before, "limit": at most 500}; or {"ids": [...], "limit"}: these,
---              whatever they are like
+--   p_filter   {"state", "queue": id, "form": id, "agent": id, "phone": E.164, "due_from": ms, "due_to": ms (not that one itself),
+--              "open": true for those that have not ended, "promise": "astray": those of which promise_astray() is true, "after": id
+--              of the last one of the page before, "limit": at most 500}; or {"ids": [...], "limit"}: these, whatever they are like
 -- state is as it is shown: 'queued' are the scheduled ones that are due, 'scheduled' those that are not. agent: who has
--- it in hand now. "promise": "astray": those of which promise_astray() is true. Those in somebody's hands are few and come from their own index, the others from the youngest on.
--- Reads callback. Sorts have to be off where it is called.
+-- it in hand now. Those of a number, and those in somebody's hands, are few and come from their own index, and each of them is
+-- asked; the others from the youngest on, by what callback_fits() says, too, but in a way that an index can be used for.
+-- Reads callback, contact. Sorts have to be off where it is called.
 CREATE FUNCTION callback_page(p_tenant int, p_now bigint, p_filter json) RETURNS callback[]
 LANGUAGE plpgsql STABLE
 AS $$
@@ -76,7 +97,6 @@ DECLARE
 	v_state text := p_filter ->> 'state';
 	v_queue int := p_filter ->> 'queue';
 	v_form int := p_filter ->> 'form';
-	v_agent int := p_filter ->> 'agent';
 	v_from timestamptz := from_ms((p_filter ->> 'due_from')::bigint);
 	v_to timestamptz := from_ms((p_filter ->> 'due_to')::bigint);
 	v_open boolean := coalesce((p_filter ->> 'open')::boolean, false);
@@ -89,13 +109,16 @@ BEGIN
 			SELECT c FROM json_array_elements_text(p_filter -> 'ids') WITH ORDINALITY i(id, n)
 			 CROSS JOIN LATERAL callback_row(p_tenant, i.id::uuid) c
 			 WHERE i.n <= v_limit);
-	ELSIF v_agent IS NOT NULL OR v_state IN ('offered', 'ready_to_call', 'establishing', 'connected', 'on_hold') THEN
+	ELSIF p_filter ->> 'phone' IS NOT NULL THEN
+		RETURN ARRAY(
+			SELECT c FROM contact k CROSS JOIN LATERAL callback_row(p_tenant, k.callback_id) c
+			 WHERE k.tenant_id = p_tenant AND k.phone = p_filter ->> 'phone' AND callback_fits(c, p_now, p_filter)
+			 ORDER BY c.callback_id DESC LIMIT v_limit);
+	ELSIF p_filter ->> 'agent' IS NOT NULL OR v_state IN ('offered', 'ready_to_call', 'establishing', 'connected', 'on_hold') THEN
 		RETURN ARRAY(
 			SELECT c FROM callback c
 			 WHERE c.tenant_id = p_tenant AND c.state IN ('offered', 'ready_to_call', 'establishing', 'connected', 'on_hold')
-			   AND (v_state IS NULL OR c.state = v_state) AND (v_queue IS NULL OR c.queue_id = v_queue)
-			   AND (v_form IS NULL OR c.form_id = v_form) AND (v_agent IS NULL OR c.agent_id = v_agent)
-			   AND (v_from IS NULL OR c.due_at >= v_from) AND (v_to IS NULL OR c.due_at < v_to) AND c.callback_id < v_after
+			   AND callback_fits(c, p_now, p_filter)
 			 ORDER BY c.callback_id DESC LIMIT v_limit);
 	END IF;
 	RETURN ARRAY(

@@ -53,6 +53,27 @@ def test_what_the_filter_lets_through_is_cancelled(world, sue):
         (early[0], "wrong_state", "cancelled"), ("018f0000-0000-7000-8000-000000000000", "not_found", None)}
 
 
+def test_somebody_calls_in_and_is_not_called_back(world, sue):
+    """The switchboard asks by his number, connects him with the agent who has his case, and cancels what he had asked for."""
+    world.company(forms__0__duplicates="allow")
+    his, other = asked(world, 2, phone="+49 30 901820"), asked(world, 1, phone="+49 30 901821")
+    ended = world.visit(phone="+49 30 901820", when=LATER, time_zone="Europe/Berlin")["id"]
+    bulk(sue, filter={"ids": [ended]}, action="cancel")
+    of = lambda **query: [c["id"] for c in sue.get("/v1/callbacks", params={"phone": "+49 30 901820", **query})["callbacks"]]
+    assert of() == sorted([*his, ended], reverse=True)
+    assert of(state="scheduled") == sorted(his, reverse=True)
+    assert of(state="queued") == of(queue="support") == of(due_to="2026-11-24T00:00:00Z") == []
+    done = bulk(sue, filter={"phone": "+4930901820", "state": "scheduled"}, action="cancel", reason="called in")
+    assert (done["matched"], done["done"]) == (2, 2)
+    assert of(state="scheduled") == []
+    assert world.rows("SELECT state FROM callback WHERE callback_id = %s", other[0]) == [("scheduled",)]
+    answer = sue.http.get("/v1/callbacks", params={"phone": "030 901820"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"field": "phone", "message": "must begin with + and the country's code"}]
+    text = sue.http.get("/v1/callbacks/export", params={"phone": "+4930901821"}).text
+    assert other[0] in text and his[0] not in text
+
+
 def test_all_are_moved_by_seconds_or_to_a_time(world, sue):
     ids = asked(world, 3)
     ann = world.person("ann", ready=True)
