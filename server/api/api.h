@@ -67,7 +67,7 @@ struct api_route {
 	api_handler_fn handler;
 };
 /* Each file of handlers ends with its routes; a row with method NULL ends them. */
-extern const struct api_route api_routes_intake[], api_routes_slot[], api_routes_open[], api_routes_dry_run[],
+extern const struct api_route api_routes_intake[], api_routes_slot[], api_routes_open[], api_routes_dry_run[], api_routes_behalf[],
     api_routes_contact[], api_routes_session[], api_routes_agent[],
     api_routes_call[], api_routes_move[], api_routes_bulk[], api_routes_export[], api_routes_admin[], api_routes_explain[],
     api_routes_personal[], api_routes_suppression[], api_routes_company[], api_routes_rules[], api_routes_operator[],

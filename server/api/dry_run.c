@@ -101,8 +101,7 @@ ask(struct api_call *call, const json_t *form, const struct form_body *body,
 		json_decref(check.callback);
 		return api_invalid(call, check.errors);
 	}
-	json_set_id(check.callback, "id", id_new());
-	json_object_set(check.callback, "form", json_object_get(form, "id"));
+	form_element(call, form, body, check.callback);
 	enum http_verdict verdict =
 	    api_ask(call, STATEMENT_submit_dry, check.callback, "dry run", then);
 

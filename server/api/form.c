@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/form_body.h"
 #include "api/public.h"
 #include "base/json.h"
 #include "node/node.h"
@@ -62,4 +63,21 @@ form_preflight(struct api_call *call, const char *methods)
 	}
 	http_answer(call->req, 204, NULL, NULL, 0);
 	return HTTP_DONE;
+}
+
+void
+form_element(
+    struct api_call *call, const json_t *form, const struct form_body *body, json_t *callback)
+{
+	const char *key = http_header(call->req, "Idempotency-Key");
+	char fingerprint[65];
+
+	call->command_id = id_new();
+	json_set_id(callback, "id", call->command_id);
+	json_object_set(callback, "form", json_object_get(form, "id"));
+	if (key == NULL)
+		return;
+	form_body_fingerprint(body, fingerprint);
+	json_object_set_new(callback, "key", json_string(key));
+	json_object_set_new(callback, "fingerprint", json_string(fingerprint));
 }

@@ -9,6 +9,8 @@
 
 #include "api/api.h"
 
+struct form_body;
+
 /*
  * The form that the path names (its image, borrowed), and its tenant into
  * call->tenant. NULL when it was answered: 404, or 503 while not every tenant's
@@ -19,5 +21,10 @@ const json_t *form_find(struct api_call *);
 bool form_allow_origin(struct api_call *, const json_t *form);
 /* OPTIONS: what browsers ask before they send something from another site: may these methods ("POST") be used? */
 enum http_verdict form_preflight(struct api_call *, const char *methods);
+/*
+ * What submit() needs of a request beside what it says: an id, which becomes the call's, the form, and when there is an
+ * Idempotency-Key, that and what it stands for.
+ */
+void form_element(struct api_call *, const json_t *form, const struct form_body *, json_t *callback);
 
 #endif

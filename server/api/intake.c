@@ -250,19 +250,9 @@ static enum http_verdict
 submit(struct api_call *call, json_t *callback)
 {
 	struct intake *in = call->data;
-	const char *key = http_header(call->req, "Idempotency-Key");
 
-	call->command_id = id_new();
-	json_set_id(callback, "id", call->command_id);
-	json_object_set_new(callback, "form", json_integer(json_int(in->form, "id", 0)));
+	form_element(call, in->form, &in->body, callback);
 	json_object_set_new(callback, "address", json_string(http_peer(call->req)));
-	if (key != NULL) {
-		char fingerprint[65];
-
-		form_body_fingerprint(&in->body, fingerprint);
-		json_object_set_new(callback, "key", json_string(key));
-		json_object_set_new(callback, "fingerprint", json_string(fingerprint));
-	}
 	if (public_submit(call, callback, on_submitted))
 		return HTTP_WAIT;
 	return refuse_answer(call, &(struct lane_answer){ .err = lane_err_full });

@@ -16,6 +16,7 @@ static const struct api_route *const tables[] = {
 	api_routes_slot,
 	api_routes_open,
 	api_routes_dry_run,
+	api_routes_behalf,
 	api_routes_contact,
 	api_routes_session,
 	api_routes_agent,

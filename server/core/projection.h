@@ -90,6 +90,7 @@ bool projection_agent(const struct projection *, int agent_id, struct session_vi
 int projection_agent_by_name(const struct projection *, const char *name);	/* 0: none */
 /* The form's image (borrowed) or NULL: unknown or removed. */
 const json_t *projection_form(const struct projection *, const char *key);
+const json_t *projection_form_of(const struct projection *, int form_id);	/* likewise */
 /* Calls for each form that is not removed. */
 void projection_each_form(const struct projection *,
     void (*)(void *arg, const char *key, const json_t *image), void *arg);

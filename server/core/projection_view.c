@@ -61,6 +61,15 @@ projection_form(const struct projection *p, const char *key)
 	return f != NULL && !f->removed ? f->image : NULL;
 }
 
+const json_t *
+projection_form_of(const struct projection *p, int form_id)
+{
+	struct map_node *n = map_first(&p->forms, map_hash_int(form_id));
+	const struct form *f = n != NULL ? map_entry(n, struct form, by_id) : NULL;
+
+	return f != NULL && !f->removed ? f->image : NULL;
+}
+
 void
 projection_each_form(const struct projection *p,
     void (*fn)(void *arg, const char *key, const json_t *image), void *arg)

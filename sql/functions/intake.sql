@@ -90,9 +90,9 @@ BEGIN
 		SELECT *
 		  FROM ROWS FROM (jsonb_to_recordset(p_callbacks) AS (id uuid, form int, phone text, name text, email text, subject text,
 			language text, notes text, "case" jsonb, consent text, address text, "when" text, "at" text, time_zone text,
-			key text, fingerprint text, region text, number_type text, hold uuid)) WITH ORDINALITY AS x(id, form, phone, name, email,
-			subject, language, notes, case_information, consent, address, asked, instant, time_zone, key, fingerprint,
-			region, number_type, hold, n)
+			key text, fingerprint text, region text, number_type text, hold uuid, since bigint)) WITH ORDINALITY AS x(id, form,
+			phone, name, email, subject, language, notes, case_information, consent, address, asked, instant, time_zone, key,
+			fingerprint, region, number_type, hold, since, n)
 	), f AS MATERIALIZED (
 		SELECT f.*, coalesce(f.priority, q.priority) AS rank, q.promise_window_s, q.hours IS NOT NULL AS has_hours,
 			q.slots IS NOT NULL AS has_slots, widen_first(q.widen) AS widen_after_s, c.class_id
@@ -146,14 +146,17 @@ BEGIN
 			coalesce(g.has_slots, t.form_slots) AS has_slots,
 			CASE WHEN g.rule IS NULL THEN t.form_widen ELSE g.widen_after_s END AS widens, coalesce(g.agent_id, 0) AS for_agent, g.agent_for_s,
 			coalesce(t.instant, t.asked, 'asap') = 'asap' AS asap,
+			-- who has waited elsewhere, has his place among those who came then
+			CASE WHEN coalesce(t.instant, t.asked, 'asap') = 'asap' THEN least(from_ms(t.since), t.instant_at) END AS since_at,
 			coalesce(g.promise_window_s, t.form_window) AS promise_window_s, g.rule_window_s,
 			(SELECT s.version FROM s) AS rule_version, g.rule, g.offer_timeout_s, g.caller_id, g.preferred_agent, g.preferred_for_s
 		  FROM t LEFT JOIN g ON g.n = t.n
 	), h AS (
 		SELECT u.*, CASE WHEN u.has_hours
 			-- what was asked for may be a minute old, and the queue closed since
-			THEN CASE WHEN o.opens_at > greatest(u.asked_at, p_now) THEN o.opens_at WHEN o.opens_at IS NOT NULL THEN u.asked_at END
-			ELSE u.asked_at END AS promise_at
+			THEN CASE WHEN o.opens_at > greatest(u.asked_at, p_now) THEN o.opens_at
+				WHEN o.opens_at IS NOT NULL THEN coalesce(u.since_at, u.asked_at) END
+			ELSE coalesce(u.since_at, u.asked_at) END AS promise_at
 		  FROM u
 		  LEFT JOIN LATERAL (SELECT * FROM opening
 			WHERE u.has_hours AND tenant_id = p_tenant AND queue_id = u.queue_id
@@ -182,8 +185,8 @@ BEGIN
 		k.id, k.form_id, k.queue_id, k.skills, k.class_id, k.rank, k.promise_at,
 		CASE WHEN k.promise_at = (k.wall).at THEN (k.wall).local_at ELSE k.promise_at AT TIME ZONE k.zone END, k.zone,
 		CASE WHEN k.promise_window_s = 0 THEN NULL
-			WHEN k.has_hours THEN opening_add(p_tenant, k.queue_id, k.promise_at, k.promise_window_s)
-			ELSE k.promise_at + seconds(k.promise_window_s) END,
+			WHEN k.has_hours THEN opening_add(p_tenant, k.queue_id, greatest(k.promise_at, k.asked_at), k.promise_window_s)
+			ELSE greatest(k.promise_at, k.asked_at) + seconds(k.promise_window_s) END,
 		k.links, k.links AND k.open, NULL,
 		k.phone, k.name, k.email, k.subject, k.language, k.notes,
 		CASE WHEN jsonb_typeof(k.case_information) = 'object' THEN k.case_information ELSE '{}' END,

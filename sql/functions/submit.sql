@@ -3,7 +3,8 @@
 --   p_callbacks  [{"id": uuid, "form": int, "phone": E.164, "name", "email", "subject", "language", "notes": text,
 --                  "case": {...}, "consent": bool, "address": text, "when": "asap" or local time, or "at": ms,
 --                  "time_zone": IANA name, "key": Idempotency-Key, "fingerprint": hex of SHA-256, "region" and
---                  "number_type" of the number, for the rules, "hold": uuid, see decide_slot()}, ...]
+--                  "number_type" of the number, for the rules, "hold": uuid, see decide_slot(), "since": ms, of who waits
+--                  since then, in another queue}, ...]
 -- Returns the events it wrote (class.created; callback.scheduled with the place of the element that it answers:
 -- {"callback": image, "when_note": text}; callback.linked), then the answers of the others: of a key or an id that is
 -- known what was answered then (for a key with "repeated": true), or the refusal unknown_form, key_reused, invalid

@@ -80,6 +80,8 @@ row("POST", "/v1/suppressions", "401 401 | 403 403 200 200 | 403 200 200 | 200",
 row("POST", "/v1/suppressions/remove", "401 401 | 403 403 404 404 | 403 404 404 | 404", body={"number": "+4930778"})
 row("GET", "/v1/callbacks/{id}/explain", "401 401 | 403 403 200 200 | 403 404 404 | 200", "asked")
 row("GET", "/v1/callbacks", "401 401 | 403 403 200 200 | 403 200 200 | 200", "held")
+row("POST", "/v1/callbacks", "401 401 | 201 201 201 201 | 422 422 422 | 201", body={"form": "demo", "phone": "+49 30 99988877"})  # foreign form
+row("POST", "/v1/callbacks/{id}/again", "401 401 | 403 403 409 409 | 403 404 404 | 409", "asked", {})     # it has not ended
 row("GET", "/v1/callbacks/export", "401 401 | 403 403 200 200 | 403 200 200 | 200", "held")
 row("POST", "/v1/callbacks/bulk", "401 401 | 403 403 200 200 | 403 200 200 | 200", "asked",
     {"filter": {"queue": "sales"}, "action": "move", "when": LATER})

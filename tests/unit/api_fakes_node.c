@@ -304,6 +304,11 @@ const struct api_route api_routes_open[] = {
 	{ "OPTIONS", "/f/{form}/open", API_PUBLIC, API_BODY_NONE, elsewhere },
 	{ NULL, NULL, API_PUBLIC, API_BODY_NONE, NULL },
 };
+const struct api_route api_routes_behalf[] = {
+	{ "POST", "/v1/callbacks", API_AGENT, API_BODY_JSON, elsewhere },
+	{ "POST", "/v1/callbacks/{id}/again", API_SUPERVISOR, API_BODY_JSON, elsewhere },
+	{ NULL, NULL, API_PUBLIC, API_BODY_NONE, NULL },
+};
 const struct api_route api_routes_dry_run[] = {
 	{ "POST", "/f/{form}/check", API_PUBLIC, API_BODY_FORM, elsewhere },
 	{ "OPTIONS", "/f/{form}/check", API_PUBLIC, API_BODY_NONE, elsewhere },
