@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/explain.h"
+#include "core/wait.h"
 #include "node/node.h"
 #include "node/tenant.h"
 
@@ -117,19 +118,23 @@ describe_due(json_t *doc, const json_t *all, const json_t *image)
 	    doc, "due", json_pack("{s:s, s:s, s:s}", "local", local, "time_zone", zone, "at", at));
 }
 
-/* Of one that is in the queue, where; null: that is not known. */
+/* Of one that is in the queue, where, and for how long still; null: that is not known. */
 static void
 describe_position(const struct api_call *call, json_t *doc, const json_t *image)
 {
-	const struct projection *p = tenant_projection(call->tenant);
+	struct projection *p = tenant_projection(call->tenant);
 	const char *state = json_text(doc, "state");
-	struct id id;
+	struct id id = { 0 };
 
 	if (strcmp(state, "queued") != 0 && strcmp(state, "offered") != 0)
 		return;
-	int position = json_id(image, "id", &id) ? projection_position(p, id) : 0;
+	json_id(image, "id", &id);
+	int position = projection_position(p, id);
+	int64_t wait_ms = wait_expected_ms(p, id, node_now_ms(api_node(call->api)));
 
 	json_object_set_new(doc, "position", position > 0 ? json_integer(position) : json_null());
+	json_object_set_new(doc, "expected_wait_s",
+	    wait_ms >= 0 ? json_integer((wait_ms + 999) / 1000) : json_null());
 }
 
 static json_t *
@@ -187,6 +192,19 @@ set_typed(json_t *doc, const struct contact_view *view, const char *local, const
 	free(when);
 }
 
+/* In words: it is no more than an expectation. */
+static void
+set_wait(json_t *doc)
+{
+	int64_t s = json_int(doc, "expected_wait_s", -1);
+	char *text = s < 0 ? NULL
+	    : s < 90	   ? xstrdup("a minute")
+			   : xasprintf("%lld minutes", (long long)(s + 30) / 60);
+
+	set(doc, "wait", text);
+	free(text);
+}
+
 /* Its promise window has ended, and it waits all the same. */
 static bool
 is_late(const json_t *image)
@@ -233,6 +251,7 @@ show_page(struct api_call *call, const json_t *image, json_t *doc, const json_t 
 	set(doc, "path", path);
 	free(link);
 	free(path);
+	set_wait(doc);
 	if (json_int(doc, "attempts", 0) == 0)
 		json_object_del(doc, "attempts");
 	return public_page(call, again ? view->status : 200,

@@ -9,6 +9,7 @@
 #include "api/form.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "core/wait.h"
 #include "node/node.h"
 #include "node/tenant.h"
 
@@ -45,8 +46,13 @@ form_open(struct api_call *call)
 	bool open = projection_queue_open(
 	    tenant_projection(call->tenant), (int)json_int(form, "queue", 0), now_ms, &until);
 	bool stays = open && (until == INT64_MAX || until - now_ms >= seconds * 1000);
+	int64_t wait_ms = wait_of_next_ms(
+	    tenant_projection(call->tenant), (int)json_int(form, "queue", 0), now_ms);
 	json_t *doc =
 	    json_pack("{s:b, s:b, s:I}", "open", open, "open_for", stays, "for_s", seconds);
+
+	json_object_set_new(doc, "expected_wait_s",
+	    wait_ms >= 0 ? json_integer((wait_ms + 999) / 1000) : json_null());
 
 	if (until != INT64_MAX) {
 		clock_format(until, text);

@@ -9,6 +9,7 @@
 #include "api/api.h"
 #include "base/lag.h"
 #include "base/mem.h"
+#include "core/wait.h"
 #include "db/pool.h"
 #include "net/front.h"
 #include "node/feed.h"
@@ -139,6 +140,14 @@ counts(struct tenant *t)
 	return p != NULL ? projection_counts(p) : (struct projection_counts){ 0 };
 }
 
+static struct wait_counts
+waits(struct tenant *t)
+{
+	struct projection *p = tenant_projection(t);
+
+	return p != NULL ? wait_counts(p) : (struct wait_counts){ 0 };
+}
+
 /* One line each. */
 /* clang-format off */
 static uint64_t v_live(struct tenant *t) { return tenant_live(t); }
@@ -163,6 +172,9 @@ static uint64_t v_offered(struct tenant *t) { return counts(t).offered; }
 static uint64_t v_held(struct tenant *t) { return counts(t).held; }
 static uint64_t v_offers(struct tenant *t) { return counts(t).offers; }
 static uint64_t v_sessions(struct tenant *t) { return counts(t).sessions; }
+static uint64_t v_waits(struct tenant *t) { return waits(t).told; }
+static uint64_t v_wait_error(struct tenant *t) { return waits(t).error_ms; }
+static uint64_t v_wait_late(struct tenant *t) { return waits(t).late_ms; }
 static uint64_t v_retained(struct tenant *t) { return retention_counts(tenant_retention(t)).callbacks; }
 static uint64_t v_trimmed(struct tenant *t) { return retention_counts(tenant_retention(t)).events; }
 static uint64_t v_retention_us(struct tenant *t) { return (uint64_t)retention_counts(tenant_retention(t)).held_us; }
@@ -193,6 +205,11 @@ static const struct tenant_metric tenant_metrics[] = {
 	{ "callbacks_held", "gauge", "Callbacks that an agent holds now.", v_held },
 	{ "offers_pending", "gauge", "Offers not yet answered.", v_offers },
 	{ "sessions", "gauge", "Open sessions.", v_sessions },
+	{ "expected_waits_total", "counter",
+	    "Callbacks whose expected wait was told, and that were handed out.", v_waits },
+	{ "expected_wait_error_milliseconds_total", "counter",
+	    "By how much these waits were longer or shorter than told.", v_wait_error },
+	{ "expected_wait_late_milliseconds_total", "counter", "Of that, longer.", v_wait_late },
 	{ "retention_callbacks_total", "counter", "Finished callbacks deleted.", v_retained },
 	{ "retention_events_total", "counter", "Events deleted.", v_trimmed },
 	{ "retention_lock_microseconds_max", "gauge",

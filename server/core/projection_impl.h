@@ -7,7 +7,7 @@
  *	projection_settings.c	what administrators set up
  *	projection_skill.c	which agent fits which class
  *	projection_roster.c	agents, sessions, nodes: who is available
- *	projection_live.c	callbacks, offers, attempts: what is where
+ *	projection_live.c	callbacks, offers: what is where; projection_attempt.c: dials
  *	projection_waiting.c	the bounded windows of those that wait
  *	projection_view.c	what the server may ask; projection_dump.c: for tests
  */
@@ -23,6 +23,7 @@
 #include "core/hours.h"
 #include "core/map.h"
 #include "core/projection.h"
+#include "core/wait.h"
 
 /* A proposal that was lost, or answered without an event that changed its object: again after. */
 #define RETRY_MS 1000
@@ -51,6 +52,14 @@ LIST_HEAD(class_list, class);
 LIST_HEAD(callback_list, callback);
 LIST_HEAD(offer_list, offer);
 
+/* wait.c: how fast a queue hands out while others wait: ms from one to the next, of the last of them. */
+#define HANDING_MAX 16
+struct handing {
+	int64_t gaps[HANDING_MAX];
+	unsigned n;			/* so many there have been */
+	int64_t since;			/* the last of them; 0: nobody waited when it was */
+};
+
 struct queue {
 	struct map_node by_id, by_name;
 	TAILQ_ENTRY(queue) link;	/* by id */
@@ -67,6 +76,7 @@ struct queue {
 	struct deadline extend;		/* the hours known begin to run out */
 	struct class_list classes;
 	size_t due, offered, held;	/* callbacks */
+	struct handing handing;
 	const char *name;		/* in the image */
 	json_t *image;
 };
@@ -201,6 +211,7 @@ struct callback {
 	int64_t expires_at;		/* INT64_MAX: never */
 	int64_t widen_at;		/* the next step of widening; INT64_MAX: none */
 	int64_t again_at;		/* an offer was refused: not before */
+	int64_t expected_at;		/* when it was said that it would be in somebody's hands; 0: nobody asked */
 	int preferred;			/* the agent who is asked first; 0: nobody */
 	int64_t preferred_until;	/* who is waited for, if he is signed in */
 	struct tried *tried;
@@ -284,6 +295,7 @@ struct projection {
 	struct waiting_key row_due, row_future;	/* the last waiting row of a load or refill */
 	bool row_seen;
 
+	struct wait_counts waits;
 	struct heap heads, cooling, rings;
 	struct bits asleep;		/* classes with something passed over, by slot */
 	struct bits scratch;		/* strategy.c's; empty between calls */
@@ -355,7 +367,10 @@ bool live_offer(struct projection *, const json_t *, const char **why);
 bool live_attempt(struct projection *, const json_t *, const char **why);
 struct callback *live_find(const struct projection *, struct id);
 struct offer *live_offer_find(const struct projection *, struct id);
+/* projection_attempt.c */
 struct attempt *live_attempt_find(const struct projection *, struct id);
+void live_attempt_drop(struct projection *, struct attempt *);
+/* projection_live.c again */
 /* Out of memory, not out of the world. */
 void live_drop(struct projection *, struct callback *);
 /* Out of its place; and into one from none. A tree is entered first, by projection_waiting.c. */
@@ -389,6 +404,9 @@ void waiting_settled(struct projection *, struct window *);
 /* Something becomes of a waiting callback at that time. */
 void waiting_elapse(struct projection *, int64_t at);
 void waiting_elapse_settled(struct projection *);
+
+/* wait.c: one that was offered is in somebody's hands since then; NULL: which one is not known. */
+void wait_handed(struct projection *, const struct callback *, int64_t at_ms);
 
 /* strategy.c: what match.c asks it */
 struct match;

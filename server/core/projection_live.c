@@ -1,5 +1,5 @@
 /*
- * projection_live: callbacks, their offers and attempts: an image comes in,
+ * projection_live: callbacks and their offers: an image comes in,
  * and the object goes to the place that follows from its state. What has ended
  * leaves memory. It must not know who should get what.
  */
@@ -37,62 +37,6 @@ live_offer_find(const struct projection *p, struct id id)
 			return o;
 	}
 	return NULL;
-}
-
-struct attempt *
-live_attempt_find(const struct projection *p, struct id id)
-{
-	struct map_node *n = map_first(&p->attempts, map_hash_id(id));
-
-	for (; n != NULL; n = map_next(n)) {
-		struct attempt *a = map_entry(n, struct attempt, by_id);
-
-		if (id_equal(a->id, id))
-			return a;
-	}
-	return NULL;
-}
-
-/* ---- attempts ---- */
-
-static void
-attempt_drop(struct projection *p, struct attempt *a)
-{
-	map_remove(&p->attempts, &a->by_id);
-	json_decref(a->image);
-	free(a);
-}
-
-bool
-live_attempt(struct projection *p, const json_t *image, const char **why)
-{
-	struct id id, callback;
-	uint64_t seq;
-
-	if (!json_id(image, "id", &id) || !json_id(image, "callback", &callback) ||
-	    !image_seq(image, &seq)) {
-		*why = "an attempt without id, callback or seq";
-		return false;
-	}
-	struct attempt *a = live_attempt_find(p, id);
-
-	if (a != NULL && a->seq >= seq)
-		return true;
-	if (json_object_get(image, "ended_at") != NULL) {
-		if (a != NULL)
-			attempt_drop(p, a);
-		return true;
-	}
-	if (a == NULL) {
-		a = xcalloc(1, sizeof(*a));
-		a->id = id;
-		map_insert(&p->attempts, &a->by_id, map_hash_id(id));
-	}
-	a->callback = callback;
-	a->seq = seq;
-	a->agent_id = (int)json_int(image, "agent", 0);
-	image_keep(&a->image, image);
-	return true;
 }
 
 /* ---- offers: held while they are pending ---- */
@@ -205,6 +149,8 @@ live_offer(struct projection *p, const json_t *image, const char **why)
 		offer_drop(p, o);
 	if (state == OFFER_PENDING)
 		offer_new(p, id, a, image, seq);
+	else if (state == OFFER_ACCEPTED)
+		wait_handed(p, live_find(p, callback), json_int(image, "ended_at", 0));
 	roster_touch(p, a);
 	return true;
 }
@@ -464,7 +410,7 @@ live_callback(struct projection *p, const json_t *image, const char **why)
 	    id_equal(attempt, cb->attempt) ? NULL : live_attempt_find(p, attempt);
 
 	if (ended != NULL)
-		attempt_drop(p, ended);
+		live_attempt_drop(p, ended);
 	struct agent *after = callback_is_held(state) ? cb->agent : NULL;
 
 	settle(p, cb, image);
@@ -488,7 +434,7 @@ live_free(struct projection *p)
 	}
 	for (struct map_node *n = map_each(&p->attempts, NULL); n != NULL; n = next) {
 		next = map_each(&p->attempts, n);
-		attempt_drop(p, map_entry(n, struct attempt, by_id));
+		live_attempt_drop(p, map_entry(n, struct attempt, by_id));
 	}
 	for (struct map_node *n = map_each(&p->callbacks, NULL); n != NULL; n = next) {
 		next = map_each(&p->callbacks, n);

@@ -145,3 +145,30 @@ def test_no_crowd_of_checks_from_one_address(world):
     assert [a.status_code for a in answers] == [200, 200, 429]
     assert answers[2].json()["type"].endswith("/too-many-requests") and int(answers[2].headers["Retry-After"]) > 0
     world.visit()       # they are no requests
+
+
+def test_a_contact_sees_how_long_it_takes(world):
+    """Ann takes one every two minutes while others wait; so the second of those that are left waits four."""
+    world.company(forms__0__duplicates="allow", queues__0__after_call_work_s=0)
+    http = world.servers[0].client(headers={"Accept": "application/json"})
+    wait = lambda asked: http.get(world.link(asked)).json()["expected_wait_s"]
+    asked = [world.visit() for _ in range(7)]
+    assert wait(asked[0]) is None, "nobody is there"
+    ann = world.person("ann", ready=True)
+    for one in asked[:5]:
+        ann.accept(ann.offered(one["id"]))
+        callback = ann.state()["callbacks"][0]["callback"]
+        world.advance(120)
+        ann.post(f"/v1/callbacks/{one['id']}/done", {"version": callback["seq"], "disposition": "sold"})
+    ann.accept(ann.offered(asked[5]["id"]))
+    world.until(lambda: wait(asked[6]) == 120, "two minutes for the next")
+    assert http.get("/f/demo/open").json()["expected_wait_s"] == 240
+    page = world.servers[0].client(headers={"Accept": "text/html"}).get(world.link(asked[6])).text
+    assert "Expected wait: about 2 minutes" in page
+    version = ann.state()["callbacks"][0]["callback"]["seq"]
+    world.advance(150)
+    ann.post(f"/v1/callbacks/{asked[5]['id']}/done", {"version": version, "disposition": "sold"})
+    ann.accept(ann.offered(asked[6]["id"]))
+    metrics = http.get("/metrics").text
+    assert 'callbackd_expected_waits_total{tenant="demo"} 1' in metrics
+    assert 'callbackd_expected_wait_late_milliseconds_total{tenant="demo"} 30000' in metrics

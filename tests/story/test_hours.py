@@ -119,7 +119,10 @@ def is_open(world, seconds=None, status=200):
     with world.servers[0].client() as client:
         answer = client.get("/f/demo/open", params={} if seconds is None else {"for": seconds})
     assert answer.status_code == status, answer.text
-    return answer.json()
+    said = answer.json()
+    # nobody has been handed out yet
+    assert said.pop("expected_wait_s", None) is None
+    return said
 
 
 def test_a_website_asks_whether_it_is_open_and_for_how_long(world):

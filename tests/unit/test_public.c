@@ -26,6 +26,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "core/explain.h"
+#include "core/wait.h"
 #include "node/node.h"
 #include "node/tenant.h"
 
@@ -42,6 +43,7 @@ static struct {
 	const char *not_ready;
 	bool down, full;
 	int position;
+	int64_t wait_ms;
 	struct bucket_table *buckets;
 	struct conf conf;
 	json_t *sent;			/* the element or command of the lane */
@@ -63,6 +65,7 @@ static struct {
 
 /* Queues without slots: what there is to choose from otherwise, tests/story/test_slots.py sees. */
 bool slot_queue(const struct api_call *call, int queue_id) { (void)call; (void)queue_id; return false; }
+int64_t wait_expected_ms(struct projection *p, struct id id, int64_t now_ms) { (void)p; (void)id; (void)now_ms; return w.wait_ms; }
 int projection_position(const struct projection *p, struct id id) { (void)p; (void)id; return w.position; }
 int64_t slot_look(struct api_call *call, const json_t *form) { (void)call; (void)form; return 0; }
 enum http_verdict

@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "core/router.h"
+#include "core/wait.h"
 #include "world.h"
 
 #define NOW 1000000
@@ -605,6 +606,92 @@ for_one_agent_alone(void **state)
 	story_end(s);
 }
 
+/* ---- how long ---- */
+
+/* Somebody is offered that one, and takes it, at that time. */
+static void
+takes(struct story *s, int callback, int64_t at)
+{
+	int agents[] = { 1 };
+
+	s->w->now = at;
+	world_offer(s->w, callback, agents, 1, 5000);
+	world_accept(s->w, s->w->noffers);
+	world_feed(s->w, s->p);
+	router_run(s->p, at, 0, on_action, s);
+	world_finish(s->w, callback, "completed");
+	world_feed(s->w, s->p);
+}
+
+static int64_t
+expected(struct story *s, int callback)
+{
+	return wait_expected_ms(s->p, world_callback_id(callback), s->w->now);
+}
+
+static void
+what_was_handed_out_says_how_long_it_takes(void **state)
+{
+	struct story *s = story_of("longest_idle", 120);
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		world_submit(s->w, 1, 0, NOW, NOW + i, 0);
+	load(s, 100, 100);
+	assert_int_equal(expected(s, 1), -1);
+	world_agent(s->w, 1, "", "ready", 1);
+	world_feed(s->w, s->p);
+	/* He is free for the first; of the others nothing is known yet. */
+	assert_int_equal(expected(s, 1), 0);
+	assert_int_equal(expected(s, 2), -1);
+	assert_int_equal(expected(s, 99), -1);
+	for (int i = 1; i <= 4; i++)
+		takes(s, i, NOW + i * 60000);
+	s->w->agents[1].state = "after_call_work";
+	world_status(s->w, 1, "agent.after_call_work");
+	world_feed(s->w, s->p);
+	assert_int_equal(expected(s, 5), 60000);
+	assert_int_equal(expected(s, 10), 6 * 60000);
+	assert_int_equal(wait_of_next_ms(s->p, 1, s->w->now), 7 * 60000);
+	assert_int_equal(wait_of_next_ms(s->p, 2, s->w->now), -1);
+	/* Told a minute, it was a minute and a half. The first was told at once. */
+	takes(s, 5, NOW + 4 * 60000 + 90000);
+	struct wait_counts n = wait_counts(s->p);
+
+	assert_int_equal(n.told, 2);
+	assert_int_equal(n.error_ms, 60000 + 30000);
+	assert_int_equal(n.late_ms, 60000 + 30000);
+	/* With nobody there, nobody knows. */
+	s->w->agents[1].state = "not_ready";
+	world_status(s->w, 1, "agent.not_ready");
+	world_feed(s->w, s->p);
+	assert_int_equal(expected(s, 6), -1);
+	assert_int_equal(wait_of_next_ms(s->p, 1, s->w->now), -1);
+	story_end(s);
+}
+
+/* An idle hour says nothing of how fast it goes when there is work. */
+static void
+a_queue_that_nobody_is_in_is_not_slow(void **state)
+{
+	struct story *s = story_of("longest_idle", 120);
+
+	(void)state;
+	world_agent(s->w, 1, "", "ready", 1);
+	load(s, 100, 100);
+	for (int i = 1; i <= 8; i++) {
+		world_submit(s->w, 1, 0, s->w->now, s->w->now, 0);
+		world_feed(s->w, s->p);
+		takes(s, i, NOW + i * 3600000);
+	}
+	s->w->agents[1].state = "after_call_work";
+	world_status(s->w, 1, "agent.after_call_work");
+	world_submit(s->w, 1, 0, s->w->now, s->w->now, 0);
+	world_feed(s->w, s->p);
+	assert_int_equal(expected(s, 9), -1);
+	story_end(s);
+}
+
 /* ---- deadlines ---- */
 
 static void
@@ -942,6 +1029,8 @@ main(void)
 		cmocka_unit_test(a_new_cool_down_counts_at_once),
 		cmocka_unit_test(a_skill_learnt_counts_at_once),
 		cmocka_unit_test(who_is_able_no_more_need_not_be_tried),
+		cmocka_unit_test(what_was_handed_out_says_how_long_it_takes),
+		cmocka_unit_test(a_queue_that_nobody_is_in_is_not_slow),
 		cmocka_unit_test(for_one_agent_alone),
 		cmocka_unit_test(who_is_preferred_comes),
 		cmocka_unit_test(who_is_preferred_does_not_come),

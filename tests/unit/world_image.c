@@ -170,6 +170,8 @@ world_offer_image(const struct world *w, int n)
 
 	json_set_id(image, "id", world_offer_id(n));
 	json_set_id(image, "callback", world_callback_id(o->callback));
+	if (strcmp(o->state, "pending") != 0)
+		json_object_set_new(image, "ended_at", json_integer(w->now));
 	return image;
 }
 
