@@ -114,7 +114,7 @@ callback_create(struct api_call *call)
 	const json_t *form =
 	    key != NULL ? projection_form(tenant_projection(call->tenant), key) : NULL;
 	struct fields f = { 0 };
-	int64_t since_ms;
+	int64_t since_ms = 0;
 	enum http_verdict verdict = HTTP_DONE;
 
 	if (form == NULL)

@@ -125,17 +125,7 @@ check_for_stranger(struct api_call *call, const json_t *form, const struct form_
 static enum http_verdict
 form_check(struct api_call *call)
 {
-	const json_t *form = form_find(call);
-	struct form_body body = { 0 };
-	enum http_verdict verdict = HTTP_DONE;
-
-	if (form == NULL)
-		return HTTP_DONE;
-	form_allow_origin(call, form);
-	if (public_form(call, &body))
-		verdict = check_for_stranger(call, form, &body);
-	form_body_fini(&body);
-	return verdict;
+	return form_post(call, check_for_stranger);
 }
 
 static enum http_verdict

@@ -90,28 +90,31 @@ put_names(const struct api_call *call, const json_t *agents, struct buf *b)
 	}
 }
 
+/* " until <time>", of the member of that name; nothing when there is none. */
 static void
-put_until(const json_t *now, struct buf *b)
+put_time(struct buf *b, const char *before, const json_t *now, const char *name)
 {
 	char text[CLOCK_TEXT_SIZE];
-	int64_t at = json_int(now, "until_at", 0);
+	int64_t at = json_int(now, name, 0);
 
 	if (at == 0)
 		return;
 	clock_format(at, text);
-	buf_printf(b, " until %s", text);
+	buf_printf(b, "%s%s", before, text);
+}
+
+static void
+put_until(const json_t *now, struct buf *b)
+{
+	put_time(b, " until ", now, "until_at");
 }
 
 static void
 put_widening(const json_t *now, struct buf *b)
 {
-	char text[CLOCK_TEXT_SIZE];
-	int64_t at = json_int(now, "widens_at", 0);
-
-	if (at == 0)
-		return;
-	clock_format(at, text);
-	buf_printf(b, " From %s on, it is for more agents.", text);
+	put_time(b, " From ", now, "widens_at");
+	if (json_int(now, "widens_at", 0) != 0)
+		buf_puts(b, " on, it is for more agents.");
 }
 
 /* The skill that nobody who is signed in has, if that is the reason; else what those who are able do. */

@@ -65,6 +65,23 @@ form_preflight(struct api_call *call, const char *methods)
 	return HTTP_DONE;
 }
 
+enum http_verdict
+form_post(struct api_call *call,
+    enum http_verdict (*then)(struct api_call *, const json_t *form, const struct form_body *))
+{
+	const json_t *form = form_find(call);
+	struct form_body body = { 0 };
+	enum http_verdict verdict = HTTP_DONE;
+
+	if (form == NULL)
+		return HTTP_DONE;
+	form_allow_origin(call, form);
+	if (public_form(call, &body))
+		verdict = then(call, form, &body);
+	form_body_fini(&body);
+	return verdict;
+}
+
 void
 form_element(
     struct api_call *call, const json_t *form, const struct form_body *body, json_t *callback)

@@ -21,6 +21,9 @@ const json_t *form_find(struct api_call *);
 bool form_allow_origin(struct api_call *, const json_t *form);
 /* OPTIONS: what browsers ask before they send something from another site: may these methods ("POST") be used? */
 enum http_verdict form_preflight(struct api_call *, const char *methods);
+/* A script's post below the form's address: its fields, for then(), unless that was answered: 400, 404 or 415. */
+enum http_verdict form_post(struct api_call *,
+    enum http_verdict (*then)(struct api_call *, const json_t *form, const struct form_body *));
 /*
  * What submit() needs of a request beside what it says: an id, which becomes the call's, the form, and when there is an
  * Idempotency-Key, that and what it stands for.

@@ -301,17 +301,7 @@ read_and_hold(struct api_call *call, const json_t *form, const struct form_body 
 static enum http_verdict
 hold_create(struct api_call *call)
 {
-	const json_t *form = form_find(call);
-	struct form_body body = { 0 };
-	enum http_verdict verdict = HTTP_DONE;
-
-	if (form == NULL)
-		return HTTP_DONE;
-	form_allow_origin(call, form);
-	if (public_form(call, &body))
-		verdict = read_and_hold(call, form, &body);
-	form_body_fini(&body);
-	return verdict;
+	return form_post(call, read_and_hold);
 }
 
 static void
