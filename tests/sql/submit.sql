@@ -7,7 +7,7 @@
 SET client_min_messages = warning;
 BEGIN;
 SET LOCAL search_path = callbackd, public;
-SELECT plan(76);
+SELECT plan(80);
 
 -- A company of its own. It is 2026-05-28 20:26:40 UTC, 22:26:40 in Berlin.
 \set t0 1780000000000
@@ -226,6 +226,13 @@ SELECT is(sum((e.at < before)::int), 0::bigint, 'and its time never goes back')
   FROM (SELECT at, lag(at) OVER (ORDER BY seq) AS before FROM event WHERE tenant_id = pg_temp.tenant()) e;
 SELECT pg_temp.send(21, :t0, pg_temp.el(170, '+4930270'));
 SELECT is((pg_temp.answer(21, 0) #>> '{callback,created_at}')::bigint, :t10 + 10, 'a late clock is raised to the last event''s time');
+-- Who has waited elsewhere.
+SELECT pg_temp.send(22, :t10 + 1000000, pg_temp.el(180, '+4930280', jsonb_build_object('since', :t10 + 400000)),
+	pg_temp.el(181, '+4930281', jsonb_build_object('since', :t10 + 2000000)), pg_temp.el(182, '+4930282', jsonb_build_object('since', :t10 + 400000, 'when', '2026-07-20T10:00')));
+SELECT is((pg_temp.answer(22, 0) #>> '{callback,promise_at}')::bigint, :t10 + 400000, 'he has his place among those who came then');
+SELECT is((pg_temp.answer(22, 0) #>> '{callback,expires_at}')::bigint, :t10 + 1000000 + 3600000, 'and a whole promise window');
+SELECT is((pg_temp.answer(22, 1) #>> '{callback,promise_at}')::bigint, :t10 + 1000000, 'nobody waits since later');
+SELECT is(pg_temp.answer(22, 2) #>> '{callback,promise_local}', '2026-07-20T10:00:00', 'who asks for a time gets that');
 SELECT throws_ok('SELECT * FROM submit(-1, 1780000000000, ''[]'')', 'CB003', NULL, 'no such tenant');
 SELECT is_empty(format('SELECT * FROM submit(%s, %s, ''[]'')', pg_temp.tenant(), :t10), 'an empty batch is nothing');
 
