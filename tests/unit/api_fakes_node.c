@@ -14,6 +14,7 @@
 #include "base/lag.h"
 #include "base/mem.h"
 #include "core/explain.h"
+#include "core/wait.h"
 #include "node/feed.h"
 #include "node/node.h"
 #include "node/presence.h"
@@ -197,6 +198,7 @@ projection_attempt(const struct projection *p, struct id attempt, struct id *cal
 	return projection_offer(p, attempt, callback, agent_id);
 }
 
+struct wait_counts wait_counts(const struct projection *p) { (void)p; return (struct wait_counts){ 0 }; }
 int projection_class_agent(const struct projection *p, int id) { (void)p; (void)id; return 0; }
 const json_t *projection_skill(const struct projection *p, int id) { (void)p; (void)id; return NULL; }
 json_t *projection_explain(struct projection *p, struct id id, int64_t now_ms) { (void)p; (void)id; (void)now_ms; return NULL; }
