@@ -36,8 +36,7 @@ def test_two_thousand_idle_connections(server):
         assert siege.cpu_s(server) - cpu < 0.5
         for connection in idle:
             connection.close()
-        server.world.until(lambda: watch.count("connections_open") <= 0, "all gone")
-    assert siege.descriptors(server) <= watch.descriptors + 4
+        watch.all_gone()
 
 
 def test_who_is_over_the_limit_is_refused_and_the_others_are_not(server):
@@ -50,7 +49,7 @@ def test_who_is_over_the_limit_is_refused_and_the_others_are_not(server):
         with siege.tls(server, source="127.0.0.2") as other:
             other.sendall(siege.post(b'{"phone":"+49 30 55544433"}', b"Connection: close\r\n"))
             assert siege.statuses(siege.all_of(other)) == [201]
-    server.world.until(lambda: watch.count("connections_open") <= 0, "all gone")
+    watch.all_gone()
 
 
 def test_a_crowd_that_leaves_in_one_moment(server):
@@ -63,8 +62,7 @@ def test_a_crowd_that_leaves_in_one_moment(server):
         assert watch.count("connections_open") >= 1990
         crowd.kill()
         crowd.join()
-        server.world.until(lambda: watch.count("connections_open") <= 0, "all gone")
-    assert siege.descriptors(server) <= watch.descriptors + 4
+        watch.all_gone()
 
 
 def stay(server, ours):
@@ -78,7 +76,7 @@ def test_two_thousand_who_run_out_of_time_in_one_moment(server):
         silent = siege.crowd(lambda _: siege.plain(server), 2000)
         for connection in silent:
             connection.sendall(b"\x16")
-        server.world.until(lambda: watch.count("connections_open") <= 0, "all gone")
+        watch.all_gone()
         assert watch.dropped("handshake deadline") >= 1990
         for connection in silent:
             connection.close()
@@ -94,7 +92,7 @@ def test_a_storm_of_hellos_that_cost_their_sender_nothing(server):
             connection.sendall(hello)
         assert client.post("/f/demo", json={"phone": "+49 30 55544433"}).status_code == 201
         stack.close()
-        server.world.until(lambda: watch.count("connections_open") <= 1, "all gone")
+        watch.all_gone(1)
 
 
 def hello_of(server):

@@ -34,7 +34,7 @@ def test_one_byte_of_a_hello_and_silence(server):
         assert watch.dropped("handshake deadline") == 300
         assert watch.count("connections_timed_out_total") == 300
         assert spent < 0.5 * took, f"{spent} s of a processor in {took} s"
-    assert siege.descriptors(server) <= watch.descriptors + 2
+        watch.all_gone()
 
 
 def test_a_hello_byte_by_byte_has_one_deadline(server):
@@ -99,8 +99,7 @@ def test_a_post_whose_sender_has_closed_his_side(server):
             assert siege.crowd(lambda _, notify=notify: half_closed(server, siege.post(body), notify), 20) == [[201]] * 20
             assert siege.crowd(lambda _, notify=notify: half_closed(server, siege.post(body)[:-1], notify), 20) == [[]] * 20
             assert siege.crowd(lambda _, notify=notify: half_closed(server, siege.post(body)[:20], notify), 20) == [[]] * 20
-        server.world.until(lambda: watch.count("connections_open") <= 0, "all gone")
-    assert siege.descriptors(server) <= watch.descriptors + 2
+        watch.all_gone()
 
 
 def half_closed(server, data, notify):
@@ -122,6 +121,5 @@ def test_who_is_gone_in_the_middle_of_everything(server):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             connection.close()
         siege.crowd(leave, len(text))
-        server.world.until(lambda: watch.count("connections_open") <= 0, "all gone")
-    assert siege.descriptors(server) <= watch.descriptors + 2
+        watch.all_gone()
     assert server.world.visit(server)["id"]

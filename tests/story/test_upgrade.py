@@ -296,6 +296,7 @@ def test_what_does_not_fit_makes_no_storm_of_loads(world):
         future(world, "callback.beamed", '{"callback": "somewhere"}')
     reached(world, server)
     assert 1 <= loads(server)[0] - doubts <= 7
+    world.until(lambda: server.client().get("/readyz").status_code == 200, "every doubt is cured")
     asked = world.visit()
     ann = world.person("ann", ready=True)
     ann.accept(ann.offered(asked["id"]))
