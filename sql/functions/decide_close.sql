@@ -24,6 +24,8 @@ DECLARE
 	o offer;
 	s agent_status;
 	q queue;
+	h callback;
+	v_home queue;
 	d disposition;
 	v_note text;
 	v_notes note[] := '{}';
@@ -50,6 +52,13 @@ BEGIN
 		 ORDER BY m.ord
 	LOOP
 		c := r.cb; a := r.att; q := r.qu; s := r.st; d := r.di;
+		-- it will be of the queue that it was in before it was widened: that one's hours and limits count
+		h := c;
+		v_home := q;
+		IF r.kind = 'retry' AND c.home_class IS NOT NULL THEN
+			h := widen_home(p_tenant, c);
+			SELECT * INTO v_home FROM queue_row(p_tenant, h.queue_id);
+		END IF;
 		v_note := nullif(CASE r.kind WHEN 'note' THEN r.args ->> 'text' WHEN 'done' THEN r.args ->> 'note' END, '');
 		v_refusal := CASE
 			WHEN c.callback_id IS NULL
@@ -59,7 +68,7 @@ BEGIN
 			WHEN r.kind = 'expire' AND c.linked_to IS NOT NULL THEN 'linked'	-- its leader's promise counts
 			WHEN r.kind = 'expire' AND coalesce(c.expires_at > p_now, true) THEN 'not_due'
 			WHEN r.kind = 'callback_deadline' AND c.deadline_at > p_now THEN 'not_due'
-			WHEN r.kind = 'retry' AND retry_refusal(p_tenant, c, q, r.args, p_now) IS NOT NULL THEN 'bad_time'
+			WHEN r.kind = 'retry' AND retry_refusal(p_tenant, h, v_home, r.args, p_now) IS NOT NULL THEN 'bad_time'
 			WHEN r.kind = 'done' AND d.name IS NULL AND r.args ->> 'disposition' IS NOT NULL THEN 'unknown_disposition'
 			WHEN r.kind = 'done' AND d.name IS NULL AND q.disposition_required THEN 'disposition_required'
 			WHEN char_length(v_note) > 4000 OR r.kind = 'note' AND v_note IS NULL THEN 'invalid' END;
@@ -73,7 +82,7 @@ BEGIN
 				v_change.answer := jsonb_build_object('errors', jsonb_build_array(jsonb_build_object(
 					'field', CASE r.kind WHEN 'note' THEN 'text' ELSE 'note' END, 'message', 'must have 1 to 4000 characters')));
 			ELSIF v_refusal = 'bad_time' THEN
-				v_change.answer := v_change.answer || retry_refusal(p_tenant, c, q, r.args, p_now);
+				v_change.answer := v_change.answer || retry_refusal(p_tenant, h, v_home, r.args, p_now);
 			END IF;
 			v_changes := v_changes || v_change;
 			CONTINUE;

@@ -12,7 +12,7 @@ DECLARE
 	v_id uuid := p_callback ->> 'id';
 BEGIN
 	BEGIN
-		SELECT CASE WHEN s.what = 'event' THEN s.body::jsonb ELSE jsonb_build_object('refusal', s.kind) || s.body::jsonb END INTO v_said
+		SELECT CASE WHEN s.what = 'event' THEN s.body::jsonb ELSE jsonb_strip_nulls(jsonb_build_object('refusal', s.kind)) || s.body::jsonb END INTO v_said
 		  FROM submit(p_tenant, p_now, jsonb_build_array(p_callback::jsonb)) s WHERE s.ord = 0;
 		v_said := v_said || coalesce(submit_dry_place(p_tenant, v_id, from_ms(p_now)), '{}');
 		RAISE EXCEPTION 'undone' USING ERRCODE = 'CBDRY';

@@ -8,7 +8,7 @@
 -- into another requirement class: to the router it is one of those from then on. What it was before is its home, to which it
 -- returns when it is to be called at another time; the steps are those of its home's queue, as they are at the time.
 -- A callback can be for one agent alone: a rule says so, or he booked it for himself (widen_personal()). If that has an end
--- (agent_for_s), he is looked for when it falls due: if he is signed out, it is for all from then on (step 0), and else
+-- (agent_for_s), he is looked for when it falls due: if he is signed out, or lacks a skill that it needs, it is for all from then on (step 0), and else
 -- agent_for_s later; then the steps of its queue follow.
 
 -- widen_errors: what is wrong with the steps, by place within them; an empty message: nothing is. Names, see company_check().
@@ -92,12 +92,15 @@ BEGIN
 END
 $$;
 
--- widen_away: whether an agent is not there: signed out, or removed. Reads agent, agent_status.
-CREATE FUNCTION widen_away(p_tenant int, p_agent int) RETURNS boolean
+-- widen_needs: what fits agent.skills of who has these skills and those of the queue; NULL: none is needed. Reads queue.
+CREATE FUNCTION widen_needs(p_tenant int, p_queue int, p_skills jsonb) RETURNS jsonpath
 LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
-	RETURN coalesce((SELECT a.removed OR s.state = 'logged_out' FROM agent_row(p_tenant, p_agent) a CROSS JOIN LATERAL status_row(p_tenant, p_agent) s), true);
+	RETURN (
+		SELECT string_agg(format('$."%s" >= %s', n.key, n.value), ' && ')
+		  FROM (SELECT * FROM jsonb_each_text(p_skills) UNION ALL
+			SELECT l.* FROM queue_row(p_tenant, p_queue) q CROSS JOIN LATERAL jsonb_each_text(q.skills) l) n)::jsonpath;
 END
 $$;
 
@@ -108,15 +111,26 @@ CREATE FUNCTION widen_able(p_tenant int, p_queue int, p_skills jsonb) RETURNS bo
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-	v_needs jsonpath := (
-		SELECT string_agg(format('$."%s" >= %s', n.key, n.value), ' && ')
-		  FROM (SELECT * FROM jsonb_each_text(p_skills) UNION ALL
-			SELECT l.* FROM queue_row(p_tenant, p_queue) q CROSS JOIN LATERAL jsonb_each_text(q.skills) l) n)::jsonpath;
+	v_needs jsonpath := widen_needs(p_tenant, p_queue, p_skills);
 BEGIN
 	RETURN EXISTS (
 		SELECT FROM agent a
 		 WHERE a.tenant_id = p_tenant AND NOT a.removed AND (v_needs IS NULL OR a.skills @@ v_needs)
 		   AND (SELECT s.state <> 'logged_out' FROM agent_status s WHERE s.tenant_id = p_tenant AND s.agent_id = a.agent_id LIMIT 1));
+END
+$$;
+
+-- widen_away: whether the agent of a class cannot take what is in it: he is signed out, or removed, or lacks a skill (one that
+-- he booked for himself after its steps had brought it to him). Reads queue, agent, agent_status.
+CREATE FUNCTION widen_away(p_tenant int, k requirement_class) RETURNS boolean
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	v_needs jsonpath := widen_needs(p_tenant, k.queue_id, k.skills);
+BEGIN
+	RETURN coalesce((
+		SELECT a.removed OR s.state = 'logged_out' OR NOT coalesce(a.skills @@ v_needs, v_needs IS NULL)
+		  FROM agent_row(p_tenant, k.agent_id) a CROSS JOIN LATERAL status_row(p_tenant, k.agent_id) s), true);
 END
 $$;
 
@@ -186,12 +200,12 @@ CREATE FUNCTION widen_agent(p_tenant int, p_now timestamptz, INOUT c callback, k
 LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
-	kept := c.due_at + seconds(c.agent_for_s) > p_now AND NOT widen_away(p_tenant, k.agent_id);
+	kept := c.due_at + seconds(c.agent_for_s) > p_now AND NOT widen_away(p_tenant, k);
 	IF kept THEN
 		c.widen_after_s := c.agent_for_s;
 	ELSE
-		c.home_class := k.class_id;
-		c.home_priority := c.priority;
+		c.home_class := coalesce(c.home_class, k.class_id);
+		c.home_priority := coalesce(c.home_priority, c.priority);	-- of one that was escalated it is known
 		c.widened := jsonb_build_array(jsonb_build_object('step', 0, 'after_s', c.widen_after_s, 'agent', k.agent_id, 'widened_at', ms(p_now)));
 		c.widen_after_s := widen_first(p_steps);
 	END IF;
@@ -278,9 +292,10 @@ BEGIN
 		c.home_class := coalesce(c.home_class, k.class_id);
 		c.home_priority := coalesce(c.home_priority, (r.cb).priority);
 		c.booked := c.booked AND c.queue_id = (r.cb).queue_id;
-		-- steps that the queue has no more are not done
-		c.widened := CASE WHEN v_step IS NULL THEN c.widened ELSE coalesce(c.widened, '[]')
-			|| (v_steps -> (v_step - 1) || jsonb_build_object('step', v_step, 'widened_at', ms(p_now))) END;
+		-- with those that were passed over, for they are done, too; steps that the queue has no more are not
+		c.widened := CASE WHEN v_step IS NULL THEN c.widened ELSE coalesce(c.widened, '[]') || (
+			SELECT jsonb_agg(v_steps -> (n - 1) || jsonb_build_object('step', n, 'widened_at', ms(p_now)) ORDER BY n)
+			  FROM generate_series(v_done + 1, v_step) n) END;
 		c.widen_after_s := v_steps #>> ARRAY[v_step::text, 'after_s'];
 		v_changes := v_changes || v_class.created || change_of(r.ord, r.id, 'callback.widened', NULL, c,
 			p_extra => jsonb_build_object('step', v_step));

@@ -1,6 +1,6 @@
 -- widening: what is wrong with steps, what each does, when, and that the callback comes home when its time is another.
 \ir fixture/company.sql
-SELECT plan(95);
+SELECT plan(106);
 
 -- ---- what is wrong ----
 CREATE FUNCTION pg_temp.wrong(p_steps jsonb) RETURNS text LANGUAGE sql
@@ -113,7 +113,7 @@ SELECT is(pg_temp.stands('b'), '{"1": 8, "2": 5} queue 1 priority 0 at 13690', '
 SELECT pg_temp.steps('[{"after_s": 10, "levels": 1}, {"after_s": 20, "levels": 1}, {"after_s": 300, "without": ["french"], "levels": 2}, {"after_s": 400, "priority": 5}]');
 SELECT is(pg_temp.ask('c', 1, 30000), '10', 'eight and five: nobody has seven and four, nor six and three, but there is one of four');
 SELECT is(pg_temp.elapse(30010), 'widen widen widen next 86400', 'the others and it');
-SELECT is(pg_temp.stands('c'), '{"1": 4} queue 1 priority 0 steps 3 at 30400', 'two steps are passed over');
+SELECT is(pg_temp.stands('c'), '{"1": 4} queue 1 priority 0 steps 1,2,3 at 30400', 'two steps are passed over, and told with it');
 UPDATE agent_status SET state = 'logged_out', connected = false, node_id = NULL WHERE tenant_id = fx.t() AND agent_id IN (1, 2);
 SELECT is(pg_temp.ask('d', 1, 30020), '10', 'now only agent 3, with three');
 SELECT is(pg_temp.elapse(30030), 'widen widen widen next 30400', 'nobody at all could take any of the steps');
@@ -196,6 +196,40 @@ SELECT is(pg_temp.holds('p2', 3), '3 for 600 {} queue 1 priority 0 at 54600', 'h
 SELECT is(pg_temp.does('retry', 'p2', 51010, 'agent', 3, '{"in_s": 3600}') || ' ' || pg_temp.whose('p2'), 'callback.retry 3 for 600 {} queue 1 priority 0 at 54610', 'without a word it stays his');
 SELECT is(pg_temp.holds('p2', 3), '3 for 600 {} queue 1 priority 0 at 54610', 'and again');
 SELECT is(pg_temp.does('retry', 'p2', 51020, 'agent', 3, '{"in_s": 3600, "personal": false}') || ' ' || pg_temp.whose('p2'), 'callback.retry anybody {} queue 1 priority 0 at 54680', 'or he lets it go');
+-- the steps have brought it to a queue with other limits: those of its home count for the time that he agrees on
+SELECT is(pg_temp.holds('p3', 3), 'anybody {} queue 1 priority 0', 'one more');
+UPDATE callback SET home_class = class_id, home_priority = 0, queue_id = 2, widened = '[{"step": 1}]',
+	class_id = (SELECT w.class_id FROM widen_class(fx.t(), 0, 2, '{}', 0) w)
+ WHERE tenant_id = fx.t() AND callback_id = fx.id('p3');
+SELECT fx.settle();
+UPDATE queue SET attempts_per_day = CASE queue_id WHEN 1 THEN 1 ELSE 0 END WHERE tenant_id = fx.t();
+INSERT INTO contact (tenant_id, callback_id, phone) VALUES (fx.t(), fx.id('p3'), '+4930999');
+INSERT INTO attempt (tenant_id, attempt_id, callback_id, agent_id, number, state, started_at, ended_at, seq)
+SELECT fx.t(), fx.id('dialled'), fx.id('p3'), 3, 1, 'no_answer', fx.ts(52000), fx.ts(52010), 1;
+SELECT is(pg_temp.does('retry', 'p3', 52020, 'agent', 3, '{"in_s": 600}'), 'bad_time', 'its home queue calls nobody twice on a day');
+UPDATE queue SET attempts_per_day = CASE queue_id WHEN 2 THEN 1 ELSE 0 END WHERE tenant_id = fx.t();
+SELECT is(pg_temp.does('retry', 'p3', 52020, 'agent', 3, '{"in_s": 600}') || ' ' || pg_temp.stands('p3'), 'callback.retry {} queue 1 priority 0 at 52680',
+	'what the other queue forbids forbids nothing');
+SELECT is((fx.c('p3')).due_at, fx.ts(52620), 'it is called when he said');
+UPDATE queue SET attempts_per_day = 0 WHERE tenant_id = fx.t();
+-- one that was escalated meanwhile has its own priority again, when it is home
+SELECT is(pg_temp.holds('p4', 3), 'anybody {} queue 1 priority 0', 'and one');
+SELECT is(pg_temp.does('retry', 'p4', 53000, 'agent', 3, '{"in_s": 600, "personal": true}'), 'callback.retry', 'his alone');
+UPDATE callback SET priority = 1000, home_priority = 0, home_class = class_id WHERE tenant_id = fx.t() AND callback_id = fx.id('p4');
+SELECT pg_temp.state('logged_out');
+SELECT is(pg_temp.does('widen', 'p4', 53600, 'router', NULL) || ' ' || pg_temp.stands('p4'), 'callback.widened {} queue 1 priority 1000 steps 0 at 53660', 'handed over, before others');
+SELECT is(pg_temp.does('reschedule', 'p4', 53610, 'supervisor', 9, jsonb_build_object('at', fx.ms(60000))) || ' ' || pg_temp.whose('p4'),
+	'callback.rescheduled 3 for 600 {} queue 1 priority 0 at 60000', 'at home it is what it was');
+SELECT pg_temp.state('not_ready');
+-- one that its steps had brought to him, who has not what it needs at home
+SELECT is(pg_temp.holds('p5', 3), 'anybody {} queue 1 priority 0', 'the last');
+UPDATE callback SET home_class = (SELECT w.class_id FROM widen_class(fx.t(), 0, 1, '{"1": 8}', 0) w), home_priority = 0, widened = '[{"step": 1}]'
+ WHERE tenant_id = fx.t() AND callback_id = fx.id('p5');
+SELECT fx.settle();
+SELECT is(pg_temp.does('retry', 'p5', 54000, 'agent', 3, '{"in_s": 600, "personal": true}') || ' ' || pg_temp.whose('p5'),
+	'callback.retry 3 for 600 {"1": 8} queue 1 priority 0 at 54600', 'he books it for himself');
+SELECT is(pg_temp.does('widen', 'p5', 54600, 'router', NULL) || ' ' || pg_temp.whose('p5'),
+	'callback.widened anybody for 600 {"1": 8} queue 1 priority 0 steps 0 at 54660', 'he could not be offered it: it is not kept for him');
 -- a rule's
 CREATE FUNCTION pg_temp.message() RETURNS text LANGUAGE sql VOLATILE AS $$ SELECT body #>> '{errors,0,message}' FROM fx.last $$;
 CREATE FUNCTION pg_temp.rule(p_then jsonb) RETURNS text LANGUAGE sql VOLATILE
