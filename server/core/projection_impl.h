@@ -406,7 +406,9 @@ void waiting_elapse(struct projection *, int64_t at);
 void waiting_elapse_settled(struct projection *);
 
 /* wait.c: one that was offered is in somebody's hands since then; NULL: which one is not known. */
-void wait_handed(struct projection *, const struct callback *, int64_t at_ms);
+void wait_handed(struct projection *, struct callback *, int64_t at_ms);
+/* Somebody has left that queue without being handed out. */
+void wait_left(struct queue *);
 
 /* strategy.c: what match.c asks it */
 struct match;

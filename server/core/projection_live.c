@@ -209,6 +209,8 @@ live_enter(struct projection *p, struct callback *cb, enum place place)
 	}
 	if (place == PLACE_OFFERED)
 		q->offered++;
+	if (place == PLACE_FUTURE)
+		wait_left(q);
 	if (place == PLACE_HELD) {
 		q->held++;
 		LIST_INSERT_HEAD(&cb->agent->held, cb, link);
@@ -224,6 +226,9 @@ live_drop(struct projection *p, struct callback *cb)
 	struct offer *o;
 
 	live_leave(p, cb);
+	/* One that did not fit has none. */
+	if (cb->class != NULL)
+		wait_left(cb->class->queue);
 	if (due != NULL)
 		waiting_check(p, due);
 	while ((o = LIST_FIRST(&cb->offers)) != NULL) {

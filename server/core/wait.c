@@ -12,14 +12,18 @@
 #define GAPS_MIN 3
 
 void
-wait_handed(struct projection *p, const struct callback *cb, int64_t at_ms)
+wait_handed(struct projection *p, struct callback *cb, int64_t at_ms)
 {
+	int64_t closes_at;
+
 	if (cb == NULL)
 		return;
 	struct queue *q = cb->class->queue;
 	struct handing *h = &q->handing;
 
-	if (h->since != 0 && at_ms >= h->since)
+	/* A night in which it was closed is no gap. */
+	if (h->since != 0 && at_ms >= h->since && hours_open(&q->hours, h->since, &closes_at) &&
+	    closes_at >= at_ms)
 		h->gaps[h->n++ % HANDING_MAX] = at_ms - h->since;
 	h->since = q->due + q->offered > 0 ? at_ms : 0;
 	/* One that was moved to a later time since is another promise. */
@@ -27,9 +31,17 @@ wait_handed(struct projection *p, const struct callback *cb, int64_t at_ms)
 		return;
 	int64_t late_ms = at_ms - cb->expected_at;
 
+	cb->expected_at = 0;
 	p->waits.told++;
 	p->waits.error_ms += (uint64_t)(late_ms < 0 ? -late_ms : late_ms);
 	p->waits.late_ms += late_ms > 0 ? (uint64_t)late_ms : 0;
+}
+
+void
+wait_left(struct queue *q)
+{
+	if (q->due + q->offered == 0)
+		q->handing.since = 0;
 }
 
 /* So many, one after the other; -1: it is not known how fast. */

@@ -692,6 +692,30 @@ a_queue_that_nobody_is_in_is_not_slow(void **state)
 	story_end(s);
 }
 
+/* What left without being handed out, or a night, says nothing either. */
+static void
+gaps_in_which_nobody_could_be_handed_out_do_not_count(void **state)
+{
+	struct story *s = story_of("longest_idle", 120);
+
+	(void)state;
+	world_agent(s->w, 1, "", "ready", 1);
+	load(s, 100, 100);
+	for (int i = 1; i <= 8; i += 2) {
+		world_submit(s->w, 1, 0, s->w->now, s->w->now, 0);
+		world_submit(s->w, 1, 0, s->w->now, s->w->now, 0);
+		world_feed(s->w, s->p);
+		takes(s, i, s->w->now + 3600000);
+		world_finish(s->w, i + 1, "cancelled");
+		world_feed(s->w, s->p);
+	}
+	world_submit(s->w, 1, 0, s->w->now, s->w->now, 0);
+	world_submit(s->w, 1, 0, s->w->now, s->w->now, 0);
+	world_feed(s->w, s->p);
+	assert_int_equal(expected(s, 10), -1);
+	story_end(s);
+}
+
 /* ---- deadlines ---- */
 
 static void
@@ -1031,6 +1055,7 @@ main(void)
 		cmocka_unit_test(who_is_able_no_more_need_not_be_tried),
 		cmocka_unit_test(what_was_handed_out_says_how_long_it_takes),
 		cmocka_unit_test(a_queue_that_nobody_is_in_is_not_slow),
+		cmocka_unit_test(gaps_in_which_nobody_could_be_handed_out_do_not_count),
 		cmocka_unit_test(for_one_agent_alone),
 		cmocka_unit_test(who_is_preferred_comes),
 		cmocka_unit_test(who_is_preferred_does_not_come),
