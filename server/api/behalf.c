@@ -154,7 +154,9 @@ fields_of_ended(const json_t *callback, const json_t *detail, const json_t *aske
 		json_object_set(fields, "notes", json_object_get(detail, "notes"));
 	if (json_bool(detail, "consent", false))
 		json_object_set_new(fields, "consent", json_string("yes"));
-	json_object_set(fields, "time_zone", json_object_get(callback, "promise_zone"));
+	/* When he named no zone, his number's zones are all looked at again. */
+	if (json_object_get(callback, "zones") == NULL)
+		json_object_set(fields, "time_zone", json_object_get(callback, "promise_zone"));
 	json_object_update((json_t *)fields, (json_t *)(uintptr_t)asked);
 	return fields;
 }

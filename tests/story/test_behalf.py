@@ -71,3 +71,20 @@ def test_one_that_has_ended_is_asked_for_again(world):
     world.person("adam", stream=False).post("/v1/contacts/erase", {"phone": PHONE})
     assert sue.post(path + "/again", {}, status=409)["type"].endswith("/erased")
     sue.post("/v1/callbacks/01900000-0000-7000-8000-000000000000/again", {}, status=404)
+
+
+def test_who_named_no_zone_may_be_anywhere_once_more(world):
+    """An American number says no zone: it is called at an hour that is right in all of them, the second time, too."""
+    days = dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), ["08:00-21:00"])
+    world.company(company__calling_hours={"week": days}, forms__0__countries=["US"], forms__0__time_zone="America/New_York")
+    asked, named = world.visit(phone="+1 212 555 2368"), world.visit(phone="+1 212 555 2369", time_zone="America/New_York")
+    sue = world.person("sue", stream=False)
+    promises = {}
+    for name, one in (("anywhere", asked), ("in New York", named)):
+        path = f"/v1/callbacks/{one['id']}"
+        first = sue.get(path)["callback"]
+        sue.post(path + "/cancel", {"version": first["seq"]})
+        again = sue.post(path + "/again", {}, status=201)["callback"]
+        assert (again.get("zones"), again["promise_at"]) == (first.get("zones"), first["promise_at"])
+        promises[name] = again["promise_at"]
+    assert promises["anywhere"] > promises["in New York"]
