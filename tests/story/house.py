@@ -111,9 +111,10 @@ class Cluster:
     def load(self, database):
         subprocess.run(
             ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-1", "-d", self.conninfo(database), "-f",
-             os.path.join(SRC, "sql", "schema.sql")],
+             os.path.join(SRC, "sql", "schema.sql"),
+             # in the same transaction: a server that waits for the schema must not see one that is not for tests
+             "-c", "UPDATE callbackd.meta SET is_test = true"],
             check=True, stdout=subprocess.DEVNULL, env={**os.environ, "PGOPTIONS": "--client-min-messages=warning"})
-        self.sql(database, "UPDATE callbackd.meta SET is_test = true")
 
     def database(self):
         self.databases += 1
