@@ -50,6 +50,8 @@ def test_what_is_wrong_is_named(world):
     assert errors(phone=PHONE, form="nobodys", since="yesterday") == {"form": "is not a form's key", "since": since}
     assert errors(phone=PHONE, form="demo", since="2026-11-24T10:00:00Z") == {"since": since}
     assert errors(phone=PHONE, form="demo", since=17) == {"since": since}
+    assert errors(phone=PHONE, form="demo", since="2026-11-24T08:30:00Z", when="2026-11-24T15:00") == {
+        "since": "goes with no other time than as soon as possible"}
     assert errors(phone="12", form="demo", time_zone="Mars/Phobos") == {
         "phone": "has no area code", "time_zone": "is not a known IANA time zone"}
     assert world.rows("SELECT count(*) FROM callback") == [(0,)]
