@@ -4,7 +4,7 @@
 --   p_after  ms: next_after of the step before, 0 at first: what was just deleted is in the index for a while yet
 --   p_rows   callbacks deleted between two looks at the clock; of events 40 times as many
 -- Returns what it deleted; log_floor: events up to this one are gone; more: there is something left to do; held_us: how
--- long it held the tenant's lock, which is 2 ms and whatever the last p_rows cost. (The commit waits for no disk: what
+-- long it held the tenant's lock, which is 1 ms and whatever the last p_rows cost. (The commit waits for no disk: what
 -- a crash brings back is deleted again.) What has to be read is read before, so that it is in memory by then.
 -- An open callback keeps all that belongs to it, however old, but for its events: nothing needs them.
 -- Reads and writes callback, contact, note, offer, attempt, idempotency_key, event, tenant. Locks the tenant. Plans
@@ -16,8 +16,8 @@ SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off S
 SET enable_sort = off SET jit = off SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
-	c_budget CONSTANT interval := '2 ms';
-	c_page CONSTANT int := 60;
+	c_budget CONSTANT interval := '1 ms';
+	c_page CONSTANT int := 30;
 	v_old timestamptz;
 	v_log_old timestamptz;
 	v_from bigint;

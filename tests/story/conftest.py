@@ -5,26 +5,6 @@ import tempfile
 import pytest
 
 import house
-import siege
-
-TELLINGS = 3
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem):
-    """A story that only found the loop late is told again; which of the two was late, it says."""
-    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    first = None
-    for _ in range(TELLINGS):
-        try:
-            pyfuncitem.obj(**arguments)
-            return True
-        except siege.Late as late:
-            first = first or late
-            print(f"late: {late}; once more")
-        except BaseException as other:
-            raise first or other
-    raise first
 
 
 @pytest.fixture(scope="session")

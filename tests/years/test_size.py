@@ -65,13 +65,11 @@ def shown(name, session):
 
 
 def fits(session):
-    """Other processes' turns are not ours to answer for: a step kept the lock by its own doing for no longer than it was held,
-    and for no longer than it had the processor, of which it needed some before, to read. Three of four: in
-    contrib/check other tests run meanwhile, whose turns and caches cost both. A connection's first step makes its plans,
-    before it takes the lock."""
-    own = [min(pair) for pair in zip(session.held, session.cpu)][1:]
-    print(f"held by its own doing p50 {quantile(own, .5):.0f} p75 {quantile(own, .75):.0f} us")
-    assert quantile(own, .75) < HELD_US * house.slowness()
+    """By the processor's time nine of ten, and by the clock those that nobody disturbed: other processes' turns are not
+    ours to answer for. The processor's time is that of the whole step, with what it read before it took the lock, so it
+    is more than was held. A connection's first step makes its plans, before it takes the lock."""
+    assert quantile(session.cpu[1:], .9) < HELD_US
+    assert quantile(session.held, .1) < HELD_US
 
 
 def test_a_step_of_retention_is_short_at_any_size(empty):
