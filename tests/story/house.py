@@ -3,7 +3,6 @@ servers with TLS, and the people: visitors who post forms, agents at their desks
 clock: a story moves it, it never sleeps. Waiting is always for something, with a deadline.
 """
 
-import hashlib
 import json
 import os
 import pwd
@@ -29,29 +28,6 @@ DEADLINE = float(os.environ.get("STORY_DEADLINE", "20"))
 # What the servers run under: a command with its options (make check-memory: valgrind).
 UNDER = os.environ.get("STORY_UNDER", "").split()
 START = "2026-11-24T09:00:00Z"
-
-
-# slowness()'s work on the machine that the limits of time were set on, an EPYC of 2.1 GHz
-WORK_MS = 46
-
-
-def work_ms():
-    """The processor's time of a piece of work that never changes: arithmetic, scattered reads, a digest."""
-    began = time.thread_time()
-    words = [(n * 2654435761) % 1000003 for n in range(60000)]
-    place = {word: n for n, word in enumerate(sorted(words))}
-    assert sum(place[word] for word in reversed(words)) > 0
-    hashlib.sha256(bytes(1 << 21)).digest()
-    return (time.thread_time() - began) * 1000
-
-
-def slowness():
-    """How many times longer than there something takes here and now; at least 1, so that a limit is never tightened,
-    and at most 4. For judging what is measured in milliseconds; said, because it is part of the result."""
-    took = sorted(work_ms() for _ in range(5))[2]
-    slow = min(max(took / WORK_MS, 1), 4)
-    print(f"this machine takes {slow:.2f} times as long as the one of the limits")
-    return slow
 
 
 def pg_bin():

@@ -200,6 +200,13 @@ class Watch:
         return [(own, cpu) for own, cpu in (map(int, tick) for tick in ticks)
                 if own > LAG_LIMIT_US and (cpu > LAG_LIMIT_US / 2 or own > 5 * LAG_LIMIT_US)]
 
+    def all_gone(self, open_ones=0, spare=2):
+        """Waits until no more connections are open than at the beginning but for those, and their descriptors are closed,
+        which is a moment later (spare: the server's own business)."""
+        self.server.world.until(lambda: self.count("connections_open") <= open_ones, "all connections are gone")
+        self.server.world.until(lambda: descriptors(self.server) <= self.descriptors + open_ones + spare,
+                                f"not more descriptors than {self.descriptors}")
+
     def log(self):
         with open(self.server.log, "rb") as file:
             file.seek(self.mark)

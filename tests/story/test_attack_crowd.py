@@ -36,7 +36,7 @@ def test_two_thousand_idle_connections(server):
         assert siege.cpu_s(server) - cpu < 0.5
         for connection in idle:
             connection.close()
-        watch.all_gone()
+        watch.all_gone(spare=4)
 
 
 def test_who_is_over_the_limit_is_refused_and_the_others_are_not(server):
@@ -49,7 +49,7 @@ def test_who_is_over_the_limit_is_refused_and_the_others_are_not(server):
         with siege.tls(server, source="127.0.0.2") as other:
             other.sendall(siege.post(b'{"phone":"+49 30 55544433"}', b"Connection: close\r\n"))
             assert siege.statuses(siege.all_of(other)) == [201]
-    watch.all_gone()
+    watch.all_gone(spare=4)
 
 
 def test_a_crowd_that_leaves_in_one_moment(server):
@@ -62,7 +62,7 @@ def test_a_crowd_that_leaves_in_one_moment(server):
         assert watch.count("connections_open") >= 1990
         crowd.kill()
         crowd.join()
-        watch.all_gone()
+        watch.all_gone(spare=4)
 
 
 def stay(server, ours):
@@ -76,7 +76,7 @@ def test_two_thousand_who_run_out_of_time_in_one_moment(server):
         silent = siege.crowd(lambda _: siege.plain(server), 2000)
         for connection in silent:
             connection.sendall(b"\x16")
-        watch.all_gone()
+        watch.all_gone(spare=4)
         assert watch.dropped("handshake deadline") >= 1990
         for connection in silent:
             connection.close()
