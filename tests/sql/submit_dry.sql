@@ -1,6 +1,6 @@
 -- submit_dry: what it says would happen does, and until then nothing has.
 \ir fixture/company.sql
-SELECT plan(18);
+SELECT plan(21);
 INSERT INTO skill (tenant_id, skill_id, name, label, version) VALUES (fx.t(), 1, 'french', '', 0);
 INSERT INTO form (tenant_id, form_id, form_key, label, version, queue_id, skills, time_zone, notice_s) VALUES (fx.t(), 1, 'dry', '', 0, 1, '{}', 'UTC', 3600);
 INSERT INTO suppression (tenant_id, prefix, reason, added_at) VALUES (fx.t(), '+4999', 'opted out', fx.ts());
@@ -40,5 +40,10 @@ SELECT is(s.body::jsonb #- '{callback,id}' #- '{callback,seq}' #- '{callback,cla
   FROM (VALUES ('a', '{}'::jsonb), ('b', '{"case": {"a": "2"}}'), ('c', '{"case": {"a": "3"}}'), ('h', '{"when": "2026-09-22T10:00"}')) v(name, more)
   JOIN fx.said d USING (name) CROSS JOIN LATERAL submit(fx.t(), fx.ms(1), jsonb_build_array(pg_temp.element(v.name, v.more || jsonb_build_object('phone', '+4930' || abs(hashtext(v.name)))))) s
  WHERE s.ord = 0;
+-- one that has been taken already is told as it is
+SELECT is((SELECT count(*)::int FROM submit(fx.t(), fx.ms(1), jsonb_build_array(pg_temp.element('known', '{"key": "k7", "fingerprint": "07"}'))) s WHERE s.ord = 0 AND s.what = 'event'),
+	1, 'one with a key is taken');
+SELECT is(pg_temp.dry('known', '{"key": "k7", "fingerprint": "07"}') ? 'refusal', false, 'and is not refused the second time');
+SELECT is(said #>> '{callback,id}', fx.id('known')::text, 'it is the same') FROM fx.said WHERE name = 'known';
 SELECT * FROM finish();
 ROLLBACK;

@@ -716,6 +716,59 @@ gaps_in_which_nobody_could_be_handed_out_do_not_count(void **state)
 	story_end(s);
 }
 
+/* Three, a minute apart, and one who is left waiting when it closes: the next morning does not count. */
+static void
+a_night_is_no_gap(void **state)
+{
+	struct story *s = story_of("longest_idle", 120);
+	long long day = NOW / 1000;
+	char hours[128];
+
+	(void)state;
+	snprintf(hours, sizeof(hours), "%lld-%lld,%lld-%lld", day, day + 3600, day + 13 * 3600,
+	    day + 22 * 3600);
+	world_hours(s->w, 1, hours);
+	for (int i = 0; i < 8; i++)
+		world_submit(s->w, 1, 0, NOW, NOW + i, 0);
+	world_agent(s->w, 1, "", "ready", 1);
+	load(s, 100, 100);
+	for (int i = 1; i <= 4; i++)
+		takes(s, i, NOW + i * 60000);
+	takes(s, 5, NOW + 14 * 3600000);
+	s->w->agents[1].state = "after_call_work";
+	world_status(s->w, 1, "agent.after_call_work");
+	world_feed(s->w, s->p);
+	assert_int_equal(expected(s, 6), 60000);
+	story_end(s);
+}
+
+/* He was told, got it, gave it back undialled, and got it again: one telling. */
+static void
+what_is_told_once_is_compared_once(void **state)
+{
+	struct story *s = story_of("longest_idle", 120);
+	int agents[] = { 1 };
+
+	(void)state;
+	world_submit(s->w, 1, 0, NOW, NOW, 0);
+	world_agent(s->w, 1, "", "ready", 1);
+	load(s, 100, 100);
+	assert_int_equal(expected(s, 1), 0);
+	for (int i = 1; i <= 2; i++) {
+		s->w->now += 60000;
+		world_offer(s->w, 1, agents, 1, 5000);
+		world_accept(s->w, i);
+		world_feed(s->w, s->p);
+		world_give_back(s->w, 1);
+		world_feed(s->w, s->p);
+	}
+	struct wait_counts n = wait_counts(s->p);
+
+	assert_int_equal(n.told, 1);
+	assert_int_equal(n.error_ms, 60000);
+	story_end(s);
+}
+
 /* ---- deadlines ---- */
 
 static void
@@ -1056,6 +1109,8 @@ main(void)
 		cmocka_unit_test(what_was_handed_out_says_how_long_it_takes),
 		cmocka_unit_test(a_queue_that_nobody_is_in_is_not_slow),
 		cmocka_unit_test(gaps_in_which_nobody_could_be_handed_out_do_not_count),
+		cmocka_unit_test(a_night_is_no_gap),
+		cmocka_unit_test(what_is_told_once_is_compared_once),
 		cmocka_unit_test(for_one_agent_alone),
 		cmocka_unit_test(who_is_preferred_comes),
 		cmocka_unit_test(who_is_preferred_does_not_come),
