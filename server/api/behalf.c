@@ -6,7 +6,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "api/api.h"
 #include "api/fields.h"
@@ -78,6 +77,11 @@ submit(struct api_call *call, const json_t *form, const json_t *fields, int64_t 
 	intake_check(&check, form, &body, node_now_ms(api_node(call->api)));
 	const char *zone = json_text(check.callback, "time_zone");
 	intake_check_zone(&check, zone == NULL || node_zone_known(api_node(call->api), zone));
+	const char *when = json_text(check.callback, "when");
+
+	if (since_ms > 0 && when != NULL && strcmp(when, "asap") != 0)
+		form_error_add(
+		    &check.errors, "since", "goes with no other time than as soon as possible");
 	if (check.errors != NULL) {
 		verdict = api_invalid(call, json_incref(check.errors));
 		goto out;
@@ -107,15 +111,6 @@ since_ok(struct api_call *call, const char *text, int64_t *since_ms)
 		*since_ms >= now_ms - SINCE_MAX_MS);
 }
 
-/* What "when" may be beside "since", which says when he began to wait. */
-static bool
-asap(const json_t *when)
-{
-	const char *text = json_string_value(when);
-
-	return when == NULL || (text != NULL && (text[0] == '\0' || strcasecmp(text, "asap") == 0));
-}
-
 static enum http_verdict
 callback_create(struct api_call *call)
 {
@@ -134,8 +129,6 @@ callback_create(struct api_call *call)
 		fields_error(&f, "since",
 		    "must be a time with an offset, within the last 24 hours, at which he began to "
 		    "wait");
-	else if (since != NULL && !asap(json_object_get(call->body, "when")))
-		fields_error(&f, "since", "goes with no other time than as soon as possible");
 	json_object_del(fields, "form");
 	json_object_del(fields, "since");
 	if (fields_ok(&f, call))

@@ -8,8 +8,8 @@
 -- into another requirement class: to the router it is one of those from then on. What it was before is its home, to which it
 -- returns when it is to be called at another time; the steps are those of its home's queue, as they are at the time.
 -- A callback can be for one agent alone: a rule says so, or he booked it for himself (widen_personal()). If that has an end
--- (agent_for_s), he is looked for when it falls due: if he is signed out, or lacks a skill that it needs, it is for all from then on (step 0), and else
--- agent_for_s later; then the steps of its queue follow.
+-- (agent_for_s), he is looked for when it falls due: if he is signed out, or lacks a skill that it needs, it is for all from
+-- then on (step 0), and else agent_for_s later; then the steps of its queue follow.
 
 -- widen_errors: what is wrong with the steps, by place within them; an empty message: nothing is. Names, see company_check().
 CREATE FUNCTION widen_errors(p_steps jsonb) RETURNS TABLE (below text, message text)
